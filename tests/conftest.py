@@ -1,0 +1,136 @@
+"""Fixtures for every test: real engines, started once a run, and a clean house for each test."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import create_engine, text
+
+from core import runtime
+from core.config import Config
+from core.customers import Customer
+from core.runtime import Runtime, TestClock
+from core.staff import Staff
+from demo.engines import Urls
+from tests import people
+from tests.counts import FULL, QUICK, Counts
+from tests.ground import Ground, config_for, prepared
+
+GROUND = pytest.StashKey[Ground]()
+ENDING = pytest.StashKey[contextlib.ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With several workers, the engines are started once, here, before the workers are."""
+    config.stash[ENDING] = contextlib.ExitStack()
+    if hasattr(config, "workerinput"):
+        worker = int(config.workerinput["workerid"].removeprefix("gw"))
+        config.stash[GROUND] = Ground.from_message(config.workerinput["ground"], worker)
+    elif config.getoption("numprocesses", None):
+        _prepare(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    """Tell a worker where the engines are."""
+    node.workerinput["ground"] = node.config.stash[GROUND].message()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    config.stash[ENDING].close()
+
+
+def _prepare(config: pytest.Config) -> None:
+    config.stash[GROUND] = config.stash[ENDING].enter_context(prepared())
+
+
+@pytest.fixture(scope="session")
+def ground(pytestconfig: pytest.Config) -> Ground:
+    """The engines and the template; a single process starts them when a test first asks."""
+    if GROUND not in pytestconfig.stash:
+        _prepare(pytestconfig)
+    return pytestconfig.stash[GROUND]
+
+
+@pytest.fixture
+def urls(ground: Ground) -> Iterator[Urls]:
+    """A database of the test's own, and an empty Redis."""
+    with ground.clone() as urls:
+        with Redis.from_url(urls.redis) as redis:
+            redis.flushdb()
+        yield urls
+
+
+@pytest.fixture
+def fresh_database(ground: Ground) -> Callable[[], contextlib.AbstractContextManager[Urls]]:
+    """`with fresh_database() as urls:` gives one more database, for a second house or a kill."""
+    return ground.clone
+
+
+@pytest.fixture
+def config(urls: Urls) -> Config:
+    """The settings of the house under test."""
+    return config_for(urls)
+
+
+@pytest.fixture
+def rt(config: Config) -> Iterator[Runtime]:
+    """A house without its edges: commits are real, and `senders` are the test's to fill."""
+    # Tests of races bring their own crowd; outside them nobody opens a second connection.
+    engine = create_engine(config.database_url, pool_size=4, max_overflow=60)
+    with Redis.from_url(config.redis_url) as redis:
+        names = ("money", "messages", "default")
+        queues = {name: Queue(name, connection=redis, serializer=JSONSerializer) for name in names}
+        rt = Runtime(config, engine, redis, queues, senders={}, clock=TestClock(engine))
+        runtime.install(rt)
+        yield rt
+        engine.dispose()
+
+
+@pytest.fixture
+def amina(rt: Runtime) -> Customer:
+    """A customer with KES 1,000."""
+    return people.customer(rt, people.AMINA, "Amina Wanjiru", money=1_000_00)
+
+
+@pytest.fixture
+def brian(rt: Runtime) -> Customer:
+    """A customer with KES 500."""
+    return people.customer(rt, people.BRIAN, "Brian Otieno", money=500_00)
+
+
+@pytest.fixture
+def wanjiku(rt: Runtime) -> Staff:
+    """The trader who proposes."""
+    return people.member(rt, "wanjiku")
+
+
+@pytest.fixture
+def kamau(rt: Runtime) -> Staff:
+    """The trader who approves."""
+    return people.member(rt, "kamau")
+
+
+@pytest.fixture
+def wait(rt: Runtime) -> Callable[..., None]:
+    """`wait(minutes=5)` moves the house's clock, in Python and in SQL, and takes no time."""
+
+    def move(**span: float) -> None:
+        seconds = round(timedelta(**span).total_seconds())
+        with rt.transaction() as tx:
+            tx.execute(text("UPDATE test_clock SET seconds = seconds + :more"), {"more": seconds})
+        rt.clock = TestClock(rt.engine)  # which looks at once
+
+    return move
+
+
+@pytest.fixture(scope="session")
+def counts() -> Counts:
+    """How much is enough: the full counts with LONG=1, as `make test-long` sets it."""
+    return FULL if os.environ.get("LONG") else QUICK
