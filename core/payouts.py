@@ -1,0 +1,225 @@
+"""Payouts by B2C: setting the money aside, sending it at most once, and pausing when it fails."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core import ledger, messages, outbox, receipts
+from core.base import Small
+from core.config import Config
+from core.customers import Customer
+from core.effects import Channel, Refused
+from core.errors import NotSent, Rejected
+from core.money import Cents
+from core.outbox import Errand, Outcome, Promise, Sent
+from core.payments import HeldFor, Payout, PayoutPause, PayoutState
+from core.reasons import GATEWAY_TROUBLE, PAYOUT, Act, PayoutReason
+from core.runtime import current
+from core.say import say
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The money is set aside and on its way. `again` says that this key had asked before."""
+
+    payout_ids: tuple[int, ...]
+    amount: Cents
+    balance: Cents
+    again: bool
+
+
+def withdraw(
+    tx: Session,
+    *,
+    key: uuid.UUID,
+    customer: Customer,
+    amount: int,
+    channel: Channel,
+    session: str,
+    config: Config,
+) -> Reserved | Refused:
+    """Pay `amount` cents of the wallet to the customer's own M-PESA, at most once per `key`.
+
+    The first answer, yes or no, is the answer for ever; the same key with another amount is a
+    fault. The caller has checked the PIN. What is over M-PESA's limit goes in several payouts.
+    """
+    row = tx.execute(
+        WITHDRAW,
+        {
+            "key": key,
+            "customer": customer.id,
+            "amount": amount,
+            "least": config.payout_min_amount,
+            "most": config.payout_max_amount,
+            "reset_hold": config.pin_reset_hold,
+            "channel": int(channel),
+            "session": session,
+        },
+    ).one()
+    if row.verdict == "refused":
+        return Refused(row.reason, _read(row.facts))
+    for promise_id in row.promises or ():
+        tx.info.setdefault("promised", []).append((outbox.MONEY, promise_id))
+    return Reserved(
+        payout_ids=tuple(row.facts["payouts"]),
+        amount=Cents(row.facts["amount"]),
+        balance=Cents(row.facts["balance"]),
+        again=row.again,
+    )
+
+
+def paused(tx: Session) -> PayoutPause | None:
+    """Why nothing is paid out now; None when payouts go."""
+    return tx.scalar(select(PayoutPause).where(PayoutPause.resumed_at.is_(None)))
+
+
+def pause(tx: Session, reason: str, detail: str, *, now: datetime) -> None:
+    """Pay nothing out until a person resumes it. A pause that is on stays as it is."""
+    log.error("payouts paused", code=reason, detail=detail)
+    row = insert(PayoutPause).values(reason=reason, detail=detail, paused_at=now)
+    tx.execute(row.on_conflict_do_nothing())
+
+
+def resume(tx: Session, *, by: str, now: datetime) -> bool:
+    """Let payouts go again; the sweep sends what was held. False if they were not paused."""
+    live = select(PayoutPause).where(PayoutPause.resumed_at.is_(None)).with_for_update()
+    found = tx.scalar(live)
+    if found is None:
+        return False
+    found.resumed_at, found.resumed_by = now, by
+    return True
+
+
+def promise_again(tx: Session, payout: Payout, *, now: datetime) -> None:
+    """Queue a payout whose promise was dropped while it was held; its id stays the same."""
+    payout.state, payout.held_for = PayoutState.QUEUED, None
+    outbox.promise(
+        tx,
+        "b2c",
+        {"payout_id": payout.id},
+        key=uuid.uuid4(),
+        now=now,
+        customer_id=payout.customer_id,
+    )
+
+
+def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now: datetime) -> str:
+    """It was surely not paid: the money goes back to the wallet, and the customer learns why."""
+    ended = func.payout_release(
+        payout.id, _small(PayoutState.FAILED), code, reason.sentence, type_=None
+    )
+    verdict = str(tx.scalar(select(ended)))
+    tx.refresh(payout)
+    if reason.act in (Act.RELEASE_AND_PAUSE, Act.TOP_UP):
+        pause(tx, code, reason.meaning, now=now)
+    if verdict == "released":
+        log.warning("payout failed", payout_id=payout.id, code=code)
+        customer = tx.get_one(Customer, payout.customer_id)
+        facts = {"why": say(reason.sentence, customer.lang)}
+        tell(tx, payout, "money.payout_returned", facts, now=now)
+    return verdict
+
+
+def doubt(payout: Payout, code: str | None, *, ask_at: datetime) -> None:
+    """It may have been paid: only M-PESA's word ends it now."""
+    payout.state, payout.held_for = PayoutState.IN_DOUBT, None
+    payout.code, payout.ask_at = code, ask_at
+
+
+def tell(
+    tx: Session, payout: Payout, sentence: str, facts: Mapping[str, Any], *, now: datetime
+) -> None:
+    """One text about the payout, once for each sentence; amount and balance are in all of them."""
+    customer = tx.get_one(Customer, payout.customer_id)
+    balance = ledger.balance(tx, customer.id)
+    messages.text(
+        tx,
+        to=customer.phone,
+        lang=customer.lang,
+        sentence=sentence,
+        facts={"amount": payout.amount, "balance": balance, **facts},
+        key=uuid.uuid5(payout.key, sentence),
+        now=now,
+        customer_id=customer.id,
+    )
+
+
+def _begin(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] | None:
+    """Committed before the call: from here on the payout is sent, or in doubt."""
+    payout = _held(tx, promise)
+    if payout.state != PayoutState.QUEUED and payout.held_for != HeldFor.SETTLEMENT:
+        return None
+    if hindrance := _hindrance(tx, payout):
+        payout.state, payout.held_for = PayoutState.HELD, hindrance
+        return None
+    payout.state, payout.held_for, payout.sending_at = PayoutState.SENDING, None, now
+    payout.shortcode = current().config.mpesa_b2c_shortcode
+    return {"ocid": str(payout.ocid), "phone": payout.phone, "amount": payout.amount}
+
+
+def _finish(tx: Session, promise: Promise, outcome: Outcome, now: datetime) -> None:
+    payout = _held(tx, promise)
+    config = current().config
+    if isinstance(outcome, Sent):
+        payout.conversation_id = outcome.answer["conversation_id"]
+        if payout.state == PayoutState.SENDING:
+            payout.state, payout.ask_at = PayoutState.ACCEPTED, now + config.payout_result_wait
+    elif payout.state != PayoutState.SENDING:
+        log.warning("payout ended before its answer", payout_id=payout.id)
+    elif isinstance(outcome.error, NotSent):
+        payout.state = PayoutState.QUEUED  # the same promise brings it back, with the same id
+        if outcome.error.code in GATEWAY_TROUBLE:
+            pause(tx, str(outcome.error.code), outcome.error.detail, now=now)
+    elif isinstance(outcome.error, Rejected):
+        code = outcome.error.code or "field"
+        release(tx, payout, code, PAYOUT.get(code, PAYOUT["field"]), now=now)
+    else:
+        doubt(payout, outcome.error.code, ask_at=now + config.status_retry[0])
+
+
+PAY = Errand("b2c", outbox.MONEY, _begin, _finish, when_lost="unknown")
+
+
+def _hindrance(tx: Session, payout: Payout) -> HeldFor | None:
+    if paused(tx) is not None:
+        return HeldFor.PAUSE
+    if payout.settlement_id is not None and unconfirmed(tx, payout.settlement_id):
+        return HeldFor.CONFIRMATION
+    return None
+
+
+def unconfirmed(tx: Session, settlement_id: int) -> bool:
+    """Whether a settlement's wins may come out of stakes that were never paid in."""
+    market = tx.scalar(MARKET_OF, {"settlement": settlement_id})
+    return market is not None and receipts.market_unconfirmed(tx, market)
+
+
+def _held(tx: Session, promise: Promise) -> Payout:
+    return tx.get_one(Payout, promise.payload["payout_id"], with_for_update=True)
+
+
+def _small(number: int) -> Any:
+    return func.cast(number, Small)
+
+
+def _read(facts: dict[str, Any]) -> dict[str, Any]:
+    """A refusal's facts, with the moments in them made moments again."""
+    if "until" in facts:
+        return facts | {"until": datetime.fromisoformat(facts["until"])}
+    return facts
+
+
+WITHDRAW = text(
+    "SELECT * FROM withdraw(:key, :customer, :amount, :least, :most, :reset_hold,"
+    " CAST(:channel AS smallint), :session)"
+)
+MARKET_OF = text("SELECT market_id FROM settlement WHERE id = :settlement")

@@ -1,0 +1,236 @@
+"""The registry of M-PESA's receipts: each is credited once, and believed once M-PESA says it twice.
+
+A credit is a receipt, a ledger transfer and a deposit's new state, in one database function. A
+claim is what a notice said of a receipt: M-PESA is asked about each, and until it agrees the money
+may be played and not withdrawn. What is too large, or does not fit the deposit, is claimed only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    cast,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from core.base import Base, Small
+from core.ledger import Wallet
+from core.money import Cents
+from core.notices import NAIROBI
+from core.payments import Deposit
+
+
+class Direction(IntEnum):
+    """Whose money came."""
+
+    IN = 1
+    OUT = 2
+
+
+class Source(IntEnum):
+    """The channel that told of a receipt."""
+
+    STK = 1
+    C2B = 2
+    STATUS = 3
+    PULL = 4
+    B2C = 5
+
+
+class ClaimState(IntEnum):
+    """What M-PESA says, when asked, of a receipt that somebody told us of."""
+
+    WAITING = 1
+    CONFIRMED = 2
+    DENIED = 3  # the payment did not complete
+    MISMATCH = 4  # it did, between other parties or with another amount: a person must look
+    NEEDS_HUMAN = 5  # it never answered
+
+
+class MpesaReceipt(Base):
+    """One receipt of M-PESA's and what it moved. Written by database functions only."""
+
+    __tablename__ = "mpesa_receipt"
+    __table_args__ = (
+        CheckConstraint("receipt ~ '^[A-Z0-9]{6,20}$'", name="written"),
+        CheckConstraint("amount > 0", name="positive"),
+        CheckConstraint(
+            "direction = 1 AND payout_id IS NULL OR direction = 2 AND deposit_id IS NULL",
+            name="direction",
+        ),
+        Index("ix_mpesa_receipt_deposit_id", "deposit_id"),
+        Index(
+            "ix_mpesa_receipt_unconfirmed",
+            "customer_id",
+            "created_at",
+            postgresql_where="confirmed_at IS NULL",
+        ),
+    )
+
+    receipt: Mapped[str] = mapped_column(primary_key=True)
+    direction: Mapped[int] = mapped_column(Small)
+    shortcode: Mapped[str]
+    amount: Mapped[int]
+    source: Mapped[int] = mapped_column(Small)
+    customer_id: Mapped[int | None]
+    deposit_id: Mapped[int | None] = mapped_column(ForeignKey("deposit.id"))
+    payout_id: Mapped[int | None] = mapped_column(ForeignKey("payout.id"), unique=True)
+    account_id: Mapped[int | None]
+    transfer_id: Mapped[int | None] = mapped_column(unique=True)
+    event_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    confirmed_by: Mapped[int | None] = mapped_column(Small)
+
+
+class ReceiptClaim(Base):
+    """What a notice said: this receipt, this amount, for this deposit."""
+
+    __tablename__ = "receipt_claim"
+    __table_args__ = (
+        UniqueConstraint("receipt", "deposit_id"),
+        CheckConstraint("state BETWEEN 1 AND 5", name="state"),
+        Index("ix_receipt_claim_ask_at", "ask_at", postgresql_where="ask_at IS NOT NULL"),
+        Index("ix_receipt_claim_deposit_id", "deposit_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    receipt: Mapped[str]
+    deposit_id: Mapped[int] = mapped_column(ForeignKey("deposit.id"))
+    source: Mapped[int] = mapped_column(Small)
+    amount: Mapped[int]
+    phone: Mapped[str | None]  # as M-PESA showed it
+    event_at: Mapped[datetime]
+    state: Mapped[int] = mapped_column(Small)
+    asked: Mapped[int] = mapped_column(Small, default=0, server_default="0")
+    ask_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What crediting a receipt came to; `balance` is the wallet's afterwards."""
+
+    verdict: Literal["credited", "refund_due", "duplicate", "conflict"]
+    balance: Cents
+
+
+def credit(
+    tx: Session,
+    deposit: Deposit,
+    *,
+    receipt: str,
+    amount: int,
+    source: Source,
+    at: datetime,
+    confirmed: bool,
+) -> Credit:
+    """Book one receipt for `deposit`, at most once over all channels, whatever its state."""
+    row = tx.execute(
+        CREDIT,
+        {
+            "receipt": receipt,
+            "shortcode": deposit.shortcode,
+            "amount": amount,
+            "source": int(source),
+            "deposit": deposit.id,
+            "at": at,
+            "confirmed": confirmed,
+        },
+    ).one()
+    tx.refresh(deposit)  # the function has changed the row behind the session's back
+    return Credit(row.verdict, Cents(row.balance or 0))
+
+
+def confirm(tx: Session, *, receipt: str, shortcode: str, amount: int, source: Source) -> str:
+    """A second channel agrees: `confirmed`, `again`, `mismatch` or `unknown`."""
+    said = func.confirm_receipt(receipt, shortcode, amount, cast(int(source), Small))
+    return str(tx.scalar(select(said)))
+
+
+def find(tx: Session, receipt: str) -> MpesaReceipt | None:
+    """The registered receipt of that name, read afresh."""
+    return tx.get(MpesaReceipt, receipt, populate_existing=True)
+
+
+def claim(
+    tx: Session,
+    deposit: Deposit,
+    *,
+    receipt: str,
+    amount: int,
+    phone: str | None,
+    source: Source,
+    at: datetime,
+    now: datetime,
+) -> ReceiptClaim | None:
+    """Note what a notice said, to be asked of M-PESA at once; None if it was noted before."""
+    row = (
+        insert(ReceiptClaim)
+        .values(
+            receipt=receipt,
+            deposit_id=deposit.id,
+            source=source,
+            amount=amount,
+            phone=phone,
+            event_at=at,
+            state=ClaimState.WAITING,
+            ask_at=now,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[ReceiptClaim.receipt, ReceiptClaim.deposit_id])
+        .returning(ReceiptClaim)
+    )
+    return tx.scalars(row).one_or_none()
+
+
+def unconfirmed(tx: Session, customer_id: int) -> Cents:
+    """What the customer's wallet got that M-PESA has said only once; it may not be withdrawn."""
+    waiting = (
+        select(func.coalesce(func.sum(MpesaReceipt.amount), 0))
+        .join(Wallet, Wallet.account_id == MpesaReceipt.account_id)
+        .where(MpesaReceipt.customer_id == customer_id, MpesaReceipt.confirmed_at.is_(None))
+    )
+    return Cents(int(tx.scalar(waiting) or 0))
+
+
+def unconfirmed_today(tx: Session, customer_id: int, *, now: datetime) -> Cents:
+    """The part of it that came today, by Nairobi's calendar."""
+    midnight = now.astimezone(NAIROBI).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = select(func.coalesce(func.sum(MpesaReceipt.amount), 0)).where(
+        MpesaReceipt.customer_id == customer_id,
+        MpesaReceipt.confirmed_at.is_(None),
+        MpesaReceipt.created_at >= midnight,
+    )
+    return Cents(int(tx.scalar(today) or 0))
+
+
+def market_unconfirmed(tx: Session, market_id: int) -> bool:
+    """Whether stakes of the market may be money that never came.
+
+    A bet can only hold an unconfirmed receipt's money if it was placed after that was credited.
+    """
+    return bool(tx.scalar(MARKET_UNCONFIRMED, {"market": market_id}))
+
+
+CREDIT = text(
+    "SELECT * FROM credit_receipt(:receipt, :shortcode, :amount, CAST(:source AS smallint),"
+    " :deposit, :at, :confirmed)"
+)
+MARKET_UNCONFIRMED = text("""
+    SELECT EXISTS (SELECT FROM mpesa_receipt r
+                     JOIN bet b ON b.customer_id = r.customer_id AND b.placed_at >= r.created_at
+                    WHERE r.confirmed_at IS NULL AND r.direction = 1 AND b.market_id = :market)
+""")

@@ -1,0 +1,270 @@
+-- Money that crosses to and from M-PESA: crediting receipts, reserving, paying and releasing payouts.
+-- Each locks its intent first (deposit or payout), then the wallet, and acts at most once.
+
+-- Credits one receipt of M-PESA's to whom it is for, once, whoever brings it. The registry row, the
+-- transfer and the intent change together or not at all. Verdicts: 'credited' (to the wallet),
+-- 'refund_due' (the customer may not play: it is owed back), 'duplicate' (this receipt was credited
+-- to this intent before), 'conflict' (it was something else's: nothing is moved).
+CREATE OR REPLACE FUNCTION credit_receipt(
+  p_receipt text, p_shortcode text, p_amount bigint, p_source smallint, p_deposit bigint,
+  p_event_at timestamptz, p_confirmed boolean,
+  OUT verdict text, OUT balance bigint
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  intent deposit;
+  kept mpesa_receipt;
+  may_play boolean;
+  owed bigint;
+  moved bigint;
+  moment timestamptz := app_now();
+BEGIN
+  SELECT * INTO STRICT intent FROM deposit WHERE id = p_deposit FOR UPDATE;
+  INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, deposit_id,
+                             event_at, created_at, confirmed_at, confirmed_by)
+  VALUES (p_receipt, 1, p_shortcode, p_amount, p_source, intent.customer_id, p_deposit,
+          p_event_at, moment, CASE WHEN p_confirmed THEN moment END,
+          CASE WHEN p_confirmed THEN p_source END)
+  ON CONFLICT (receipt) DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT * INTO STRICT kept FROM mpesa_receipt WHERE receipt = p_receipt;
+    verdict := CASE WHEN (kept.direction, kept.deposit_id, kept.shortcode, kept.amount)
+                         IS NOT DISTINCT FROM (1::smallint, p_deposit, p_shortcode, p_amount)
+                    THEN 'duplicate' ELSE 'conflict' END;
+    RETURN;
+  END IF;
+
+  SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL
+         AND (c.excluded_until IS NULL OR c.excluded_until <= moment)
+    INTO STRICT may_play FROM customer c WHERE c.id = intent.customer_id;
+  owed := CASE WHEN may_play THEN ledger_open_wallet(intent.customer_id)
+               ELSE ledger_account(26::smallint, intent.customer_id, NULL, NULL) END;
+  moved := ledger_move(ledger_key(intent.key, 'receipt:' || p_receipt), 1::smallint,
+                       ledger_account(10::smallint, NULL, NULL, p_shortcode), owed, p_amount,
+                       intent.key, p_deposit, p_event_at);
+  UPDATE mpesa_receipt SET account_id = owed, transfer_id = moved WHERE receipt = p_receipt;
+  UPDATE deposit
+     SET state = 9, credited_at = coalesce(credited_at, moment), code = '0', reason = NULL,
+         ask_at = NULL
+   WHERE id = p_deposit;
+  verdict := CASE WHEN may_play THEN 'credited' ELSE 'refund_due' END;
+  SELECT w.balance INTO balance FROM wallet w WHERE w.customer_id = intent.customer_id;
+END $$;
+
+-- M-PESA agrees, on a second channel, with the notice a receipt was credited on. Verdicts:
+-- 'confirmed', 'again', 'mismatch' (nothing is written), 'unknown' (no such receipt).
+CREATE OR REPLACE FUNCTION confirm_receipt(
+  p_receipt text, p_shortcode text, p_amount bigint, p_source smallint
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  kept mpesa_receipt;
+BEGIN
+  SELECT * INTO kept FROM mpesa_receipt WHERE receipt = p_receipt AND direction = 1 FOR UPDATE;
+  IF NOT FOUND THEN RETURN 'unknown'; END IF;
+  IF (kept.shortcode, kept.amount) IS DISTINCT FROM (p_shortcode, p_amount) THEN
+    RETURN 'mismatch';
+  END IF;
+  IF kept.confirmed_at IS NOT NULL THEN RETURN 'again'; END IF;
+  UPDATE mpesa_receipt SET confirmed_at = app_now(), confirmed_by = p_source
+   WHERE receipt = p_receipt;
+  RETURN 'confirmed';
+END $$;
+
+-- Sets money aside for a payout and promises it, once per key: wallet -> payouts pending, in parts
+-- of at most p_most that are as equal as whole shillings allow (so no part is too small to send).
+-- With a settlement the promise is held until that is released. Answers the first part's id.
+-- For callers that know that the wallet has it: HL002 if it has not, HL001 if the key was used for
+-- something else. No advisory locks: a settlement reserves thousands in one transaction, and the
+-- wallet's row serialises whoever shares a key.
+CREATE OR REPLACE FUNCTION payout_reserve(
+  p_key uuid, p_customer bigint, p_amount bigint, p_reason smallint, p_settlement bigint,
+  p_most bigint DEFAULT 25000000
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  purse wallet;
+  known record;
+  payee text;
+  pending bigint := ledger_account(20::smallint, NULL, NULL, NULL);
+  moment timestamptz := app_now();
+  parts bigint := greatest(div(p_amount + p_most - 1, p_most), 1);
+  shillings bigint := p_amount / 100;
+  part_key uuid;
+  part_amount bigint;
+  part_id bigint;
+  first_id bigint;
+BEGIN
+  SELECT * INTO STRICT purse FROM wallet WHERE customer_id = p_customer FOR UPDATE;
+  SELECT min(id) AS id, sum(amount) AS amount, min(customer_id) AS customer_id,
+         min(reason) AS reason, min(settlement_id) AS settlement_id
+    INTO known FROM payout WHERE request = p_key;
+  IF known.id IS NOT NULL THEN
+    IF (known.amount, known.customer_id, known.reason, known.settlement_id)
+       IS DISTINCT FROM (p_amount::numeric, p_customer, p_reason, p_settlement) THEN
+      RAISE EXCEPTION 'payout key % was used for something else', p_key USING ERRCODE = 'HL001';
+    END IF;
+    RETURN known.id;
+  END IF;
+  IF purse.balance < p_amount THEN
+    RAISE EXCEPTION 'wallet % has less than %', purse.account_id, p_amount USING ERRCODE = 'HL002';
+  END IF;
+  IF p_amount <> shillings * 100 THEN
+    RAISE EXCEPTION 'M-PESA moves whole shillings, not % cents', p_amount USING ERRCODE = 'HL006';
+  END IF;
+
+  SELECT phone INTO STRICT payee FROM customer WHERE id = p_customer;
+  FOR part IN 1..parts LOOP
+    part_key := ledger_key(p_key, 'part:' || part);
+    part_amount := (div(shillings * part, parts) - div(shillings * (part - 1), parts)) * 100;
+    INSERT INTO payout (key, request, customer_id, phone, amount, reason, settlement_id, state,
+                        held_for, ocid, created_at)
+    VALUES (part_key, p_key, p_customer, payee, part_amount, p_reason, p_settlement,
+            CASE WHEN p_settlement IS NULL THEN 3 ELSE 2 END,
+            CASE WHEN p_settlement IS NOT NULL THEN 1 END, gen_random_uuid(), moment)
+    RETURNING id INTO part_id;
+    first_id := coalesce(first_id, part_id);
+    UPDATE wallet SET balance = balance - part_amount, seq = seq + 1
+     WHERE account_id = purse.account_id RETURNING * INTO purse;
+    INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
+                          debit_seq, event_id, ref, event_at)
+    VALUES (ledger_key(part_key, 'reserve'), 6, purse.account_id, pending, part_amount,
+            purse.balance, purse.seq, p_key, part_id, moment);
+    INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
+    VALUES ('b2c', ledger_key(part_key, 'b2c'), jsonb_build_object('payout_id', part_id),
+            p_customer, p_settlement, moment, CASE WHEN p_settlement IS NULL THEN 1 ELSE 6 END,
+            moment);
+  END LOOP;
+  RETURN first_id;
+END $$;
+
+-- A customer's own withdrawal: decides, reserves, and keeps the answer with the key, yes or no.
+-- The wallet is locked first, so that what is checked is what is taken. `promises` are new ones, to
+-- ring for. HL001 as above.
+CREATE OR REPLACE FUNCTION withdraw(
+  p_key uuid, p_customer bigint, p_amount bigint, p_least bigint, p_most bigint,
+  p_reset_hold interval, p_channel smallint, p_session text,
+  OUT verdict text, OUT reason text, OUT facts jsonb, OUT again boolean, OUT promises bigint[]
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  asked jsonb := jsonb_build_object('customer', p_customer, 'amount', p_amount);
+  kept effect;
+  purse wallet;
+  free bigint;
+  person customer;
+BEGIN
+  SELECT * INTO STRICT purse FROM wallet w WHERE w.customer_id = p_customer FOR UPDATE;
+  SELECT * INTO kept FROM effect e WHERE e.key = p_key;
+  IF FOUND THEN
+    IF kept.verb <> 'withdraw' OR kept.args IS DISTINCT FROM asked THEN
+      RAISE EXCEPTION 'key % was used for something else', p_key USING ERRCODE = 'HL001';
+    END IF;
+    verdict := kept.verdict; reason := kept.reason; facts := kept.facts; again := true;
+    RETURN;
+  END IF;
+  again := false;
+  facts := '{}';
+
+  SELECT * INTO STRICT person FROM customer WHERE id = p_customer;
+  SELECT greatest(purse.balance - coalesce(sum(r.amount), 0), 0) INTO free
+    FROM mpesa_receipt r
+   WHERE r.customer_id = p_customer AND r.confirmed_at IS NULL
+     AND r.account_id = purse.account_id;
+  IF person.kyc_verified_at IS NULL THEN
+    reason := 'customers.sign_up_first';
+  ELSIF p_amount < p_least THEN
+    reason := 'money.withdraw_low'; facts := jsonb_build_object('min', p_least);
+  ELSIF p_amount % 100 <> 0 THEN
+    reason := 'money.whole_shillings';
+  ELSIF person.pin_reset_at + p_reset_hold > app_now() THEN
+    reason := 'money.withdraw_after_reset';
+    facts := jsonb_build_object('until', person.pin_reset_at + p_reset_hold);
+  ELSIF p_amount > purse.balance THEN
+    reason := 'money.withdraw_short';
+    facts := jsonb_build_object('amount', p_amount, 'balance', purse.balance);
+  ELSIF p_amount > free THEN
+    reason := 'money.withdraw_unconfirmed';
+    facts := jsonb_build_object('free', free, 'waiting', purse.balance - free);
+  END IF;
+
+  verdict := CASE WHEN reason IS NULL THEN 'done' ELSE 'refused' END;
+  IF reason IS NULL THEN
+    PERFORM payout_reserve(p_key, p_customer, p_amount, 1::smallint, NULL, p_most);
+    SELECT jsonb_build_object('amount', p_amount, 'balance', purse.balance - p_amount,
+                              'payouts', jsonb_agg(p.id ORDER BY p.id)),
+           array_agg(owed.id ORDER BY p.id)
+      INTO facts, promises
+      FROM payout p JOIN promise owed ON owed.key = ledger_key(p.key, 'b2c')
+     WHERE p.request = p_key;
+  END IF;
+  INSERT INTO effect (key, channel, session, customer_id, verb, verdict, reason, facts, args,
+                      created_at)
+  VALUES (p_key, p_channel, p_session, p_customer, 'withdraw', verdict, reason, facts, asked,
+          app_now());
+END $$;
+
+-- A payout has arrived: its reserve leaves through M-PESA. Verdicts: 'paid', 'duplicate', 'mismatch'
+-- (another amount), 'conflict' (the receipt belongs to something else, or the payout was paid with
+-- another), 'incident' (it had been given back): only the first moves anything.
+CREATE OR REPLACE FUNCTION payout_paid(
+  p_payout bigint, p_receipt text, p_shortcode text, p_amount bigint, p_source smallint,
+  p_event_at timestamptz
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  owed payout;
+  moved bigint;
+  through bigint;
+  moment timestamptz := app_now();
+BEGIN
+  SELECT * INTO STRICT owed FROM payout WHERE id = p_payout FOR UPDATE;
+  IF owed.state = 8 THEN
+    RETURN CASE WHEN owed.receipt = p_receipt THEN 'duplicate' ELSE 'conflict' END;
+  END IF;
+  IF owed.state IN (9, 10) THEN RETURN 'incident'; END IF;
+  IF owed.amount <> p_amount THEN RETURN 'mismatch'; END IF;
+  through := ledger_account(10::smallint, NULL, NULL, p_shortcode);
+  INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, payout_id,
+                             account_id, event_at, created_at, confirmed_at, confirmed_by)
+  VALUES (p_receipt, 2, p_shortcode, p_amount, p_source, owed.customer_id, p_payout,
+          through, p_event_at, moment, moment, p_source)
+  ON CONFLICT (receipt) DO NOTHING;
+  IF NOT FOUND THEN RETURN 'conflict'; END IF;
+  moved := ledger_move(ledger_key(owed.key, 'paid'), 7::smallint,
+                       ledger_account(20::smallint, NULL, NULL, NULL), through,
+                       p_amount, owed.request, p_payout, p_event_at);
+  UPDATE mpesa_receipt SET transfer_id = moved WHERE receipt = p_receipt;
+  UPDATE payout
+     SET state = 8, receipt = p_receipt, shortcode = p_shortcode, code = '0', failure = NULL,
+         held_for = NULL, ask_at = NULL, ended_at = moment
+   WHERE id = p_payout;
+  RETURN 'paid';
+END $$;
+
+-- A payout is proved not to have been paid: its reserve goes back to the wallet. p_state is FAILED
+-- or CANCELLED. Verdicts: 'released', 'duplicate' (it was given back before), 'paid' (too late).
+CREATE OR REPLACE FUNCTION payout_release(
+  p_payout bigint, p_state smallint, p_code text, p_failure text
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  owed payout;
+  moment timestamptz := app_now();
+BEGIN
+  IF p_state NOT IN (9, 10) THEN
+    RAISE EXCEPTION '% ends no payout', p_state USING ERRCODE = 'HL006';
+  END IF;
+  SELECT * INTO STRICT owed FROM payout WHERE id = p_payout FOR UPDATE;
+  IF owed.state = 8 THEN RETURN 'paid'; END IF;
+  IF owed.state IN (9, 10) THEN RETURN 'duplicate'; END IF;
+  PERFORM ledger_move(ledger_key(owed.key, 'release'), 8::smallint,
+                      ledger_account(20::smallint, NULL, NULL, NULL),
+                      ledger_open_wallet(owed.customer_id), owed.amount, owed.request, p_payout,
+                      moment);
+  UPDATE payout
+     SET state = p_state, code = p_code, failure = p_failure, held_for = NULL, ask_at = NULL,
+         ended_at = moment
+   WHERE id = p_payout;
+  RETURN 'released';
+END $$;
