@@ -123,6 +123,12 @@ def set_language(tx: Session, customer: Customer, lang: str) -> None:
     customer.lang = read_language(lang)
 
 
+def set_auto_cashout(tx: Session, customer: Customer, *, on: bool) -> None:
+    """Whether wins go to M-PESA without being asked for. The caller has checked the PIN."""
+    _hold_open(tx, customer)
+    customer.auto_cashout = on
+
+
 def accept_terms(tx: Session, customer: Customer, *, now: datetime) -> None:
     """The customer says: of age, and I accept the terms. The first time counts."""
     _hold_open(tx, customer)
@@ -234,7 +240,7 @@ def read_name(text: str) -> str:
         raise Refusal("customers.name_letters")
     if sum(len(word) > 1 for word in words) < 2:
         raise Refusal("customers.name_full")
-    name = _cased(" ".join(words))
+    name = gsm7.fold(_cased(" ".join(words)))  # again: the alphabet has no capital of every letter
     if len(name) > NAME_LONGEST:
         raise Refusal("customers.name_long", most=NAME_LONGEST)
     return name

@@ -1,4 +1,4 @@
-"""What became of a payment: M-PESA's answers to our status queries, and when to ask about claims."""
+"""What became of a payment: M-PESA's answers to our questions, and when we ask about claims."""
 
 from datetime import datetime
 from typing import Any

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from core.base import Base
 from core.notices import Notice
 
-PUSH, PAYOUT, STATUS = "stk", "b2c/result", "status/result"
+PUSH, PAYOUT, STATUS = "stk", "b2c_result", "status_result"
 ORPHAN = "orphan"  # the verdict of a notice that is kept here
 BATCH = 100  # matched at one strike of the clock
 

@@ -1,7 +1,7 @@
 """How payouts end: M-PESA's results and status answers, and the doubt in between.
 
 Money set aside is given back only on proof that it was not paid, and marked as paid only on proof
-that it was. Everything else is doubt, which the sweep takes to M-PESA and, after a day, to a person.
+that it was. Everything else is doubt: the sweep takes it to M-PESA and, after a day, to a person.
 """
 
 import uuid

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -45,6 +45,7 @@ def withdraw(
     amount: int,
     channel: Channel,
     session: str,
+    now: datetime,
     config: Config,
 ) -> Reserved | Refused:
     """Pay `amount` cents of the wallet to the customer's own M-PESA, at most once per `key`.
@@ -63,6 +64,7 @@ def withdraw(
             "reset_hold": config.pin_reset_hold,
             "channel": int(channel),
             "session": session,
+            "now": now,
         },
     ).one()
     if row.verdict == "refused":
@@ -114,9 +116,8 @@ def promise_again(tx: Session, payout: Payout, *, now: datetime) -> None:
 
 def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now: datetime) -> str:
     """It was surely not paid: the money goes back to the wallet, and the customer learns why."""
-    ended = func.payout_release(
-        payout.id, _small(PayoutState.FAILED), code, reason.sentence, type_=None
-    )
+    failed = cast(int(PayoutState.FAILED), Small)
+    ended = func.payout_release(payout.id, failed, code, reason.sentence)
     verdict = str(tx.scalar(select(ended)))
     tx.refresh(payout)
     if reason.act in (Act.RELEASE_AND_PAUSE, Act.TOP_UP):
@@ -207,10 +208,6 @@ def _held(tx: Session, promise: Promise) -> Payout:
     return tx.get_one(Payout, promise.payload["payout_id"], with_for_update=True)
 
 
-def _small(number: int) -> Any:
-    return func.cast(number, Small)
-
-
 def _read(facts: dict[str, Any]) -> dict[str, Any]:
     """A refusal's facts, with the moments in them made moments again."""
     if "until" in facts:
@@ -220,6 +217,6 @@ def _read(facts: dict[str, Any]) -> dict[str, Any]:
 
 WITHDRAW = text(
     "SELECT * FROM withdraw(:key, :customer, :amount, :least, :most, :reset_hold,"
-    " CAST(:channel AS smallint), :session)"
+    " CAST(:channel AS smallint), :session, :now)"
 )
 MARKET_OF = text("SELECT market_id FROM settlement WHERE id = :settlement")

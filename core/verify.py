@@ -89,6 +89,54 @@ SETTLEMENTS = """
         OR (s.state = 3 AND s.paid + s.refunded + s.fee <> s.pool)
 """
 
+PENDING = """
+    SELECT held.cents AS pending, owed.cents AS payouts
+      FROM (SELECT coalesce(sum(ledger_sum(id)), 0) AS cents FROM account WHERE kind = 20) held,
+           (SELECT coalesce(sum(amount), 0) AS cents FROM payout WHERE state < 8) owed
+     WHERE held.cents <> owed.cents
+"""
+
+RECEIPTS = """
+    SELECT r.receipt, r.amount, t.amount AS transfer
+      FROM mpesa_receipt r LEFT JOIN transfer t ON t.id = r.transfer_id
+     WHERE r.amount IS DISTINCT FROM t.amount
+        OR (r.direction, t.kind) NOT IN ((1, 1), (2, 7))
+    UNION ALL
+    SELECT NULL, t.amount, count(r.receipt) FROM transfer t
+      LEFT JOIN mpesa_receipt r ON r.transfer_id = t.id
+     WHERE t.kind IN (1, 7) GROUP BY t.id, t.amount HAVING count(r.receipt) <> 1
+"""
+
+PAYOUTS = """
+    SELECT p.id AS payout, p.state, count(t.id) FILTER (WHERE t.kind = 6) AS reserved,
+           count(t.id) FILTER (WHERE t.kind = 7) AS paid,
+           count(t.id) FILTER (WHERE t.kind = 8) AS released
+      FROM payout p
+      LEFT JOIN transfer t ON t.amount = p.amount AND t.key IN
+        (ledger_key(p.key, 'reserve'), ledger_key(p.key, 'paid'), ledger_key(p.key, 'release'))
+     GROUP BY p.id, p.state
+    HAVING (count(t.id) FILTER (WHERE t.kind = 6), count(t.id) FILTER (WHERE t.kind = 7),
+            count(t.id) FILTER (WHERE t.kind = 8))
+           IS DISTINCT FROM (1::bigint, (p.state = 8)::int::bigint, (p.state > 8)::int::bigint)
+"""
+
+UTILITY = """
+    SELECT a.shortcode, -ledger_sum(a.id) AS ledger, coalesce(rows.cents, 0) AS receipts
+      FROM account a
+      LEFT JOIN (SELECT shortcode, sum(CASE direction WHEN 1 THEN amount ELSE -amount END) AS cents
+                   FROM mpesa_receipt GROUP BY shortcode) rows ON rows.shortcode = a.shortcode
+     WHERE a.kind = 10 AND -ledger_sum(a.id) <> coalesce(rows.cents, 0)
+"""
+
+EQUATION = """
+    SELECT assets.cents AS assets, liabilities.cents AS liabilities
+      FROM (SELECT -coalesce(sum(ledger_sum(id)), 0) AS cents FROM account
+             WHERE kind IN (10, 11, 12, 30, 31)) assets,
+           (SELECT coalesce(sum(ledger_sum(id)), 0) AS cents FROM account
+             WHERE kind NOT IN (10, 11, 12, 30, 31)) liabilities
+     WHERE assets.cents <> liabilities.cents
+"""
+
 BETS = """
     SELECT b.id AS bet, b.stake, t.amount AS transfer
       FROM bet b
@@ -133,6 +181,11 @@ INVARIANTS: tuple[tuple[int, str, str], ...] = (
     (2, "wallets are the sum of their transfers", WALLETS),
     (3, "pools are stakes less what was given", POOLS),
     (3, "settlements gave what they say", SETTLEMENTS),
+    (4, "what is pending is owed to payouts", PENDING),
+    (5, "a receipt is credited once", RECEIPTS),
+    (5, "a payout has one end", PAYOUTS),
+    (6, "the M-PESA account is receipts in less receipts out", UTILITY),
+    (7, "what the house holds is what it owes", EQUATION),
     (8, "every bet has its stake and its end", BETS),
     (10, "balance-after chains are unbroken", CHAINS),
 )

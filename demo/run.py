@@ -66,8 +66,10 @@ def _free(port: int) -> bool:
 
 
 def _prepare(environ: Mapping[str, str]) -> None:
-    for command in (["alembic", "upgrade", "head"], ["flask", "--app", "wsgi", "demo", "seed"]):
-        subprocess.run(command, env=environ, cwd=ROOT, check=True)
+    """The schema, the staff and the markets, as a release and an operator would."""
+    for command in (["migrate"], ["demo", "seed"]):
+        flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
+        subprocess.run([*flask, *command], env=environ, cwd=ROOT, check=True)
 
 
 def _play(environ: Mapping[str, str], *, stay: bool) -> int:

@@ -82,6 +82,13 @@ def config(urls: Urls) -> Config:
 @pytest.fixture
 def rt(config: Config) -> Iterator[Runtime]:
     """A house without its edges: commits are real, and `senders` are the test's to fill."""
+    with house(config) as rt:
+        yield rt
+
+
+@contextlib.contextmanager
+def house(config: Config) -> Iterator[Runtime]:
+    """A runtime as `wsgi.py` would build it, less what speaks to the outside."""
     # Tests of races bring their own crowd; outside them nobody opens a second connection.
     engine = create_engine(config.database_url, pool_size=4, max_overflow=60)
     with Redis.from_url(config.redis_url) as redis:
@@ -134,3 +141,15 @@ def wait(rt: Runtime) -> Callable[..., None]:
 def counts() -> Counts:
     """How much is enough: the full counts with LONG=1, as `make test-long` sets it."""
     return FULL if os.environ.get("LONG") else QUICK
+
+
+@pytest.fixture
+def new_house(ground: Ground) -> Callable[[], tuple[contextlib.ExitStack, Runtime]]:
+    """`closing, rt = new_house()`: a house on a database of its own, for tests that need many."""
+
+    def open_house() -> tuple[contextlib.ExitStack, Runtime]:
+        closing = contextlib.ExitStack()
+        urls = closing.enter_context(ground.clone())
+        return closing, closing.enter_context(house(config_for(urls)))
+
+    return open_house

@@ -143,7 +143,7 @@ END $$;
 -- ring for. HL001 as above.
 CREATE OR REPLACE FUNCTION withdraw(
   p_key uuid, p_customer bigint, p_amount bigint, p_least bigint, p_most bigint,
-  p_reset_hold interval, p_channel smallint, p_session text,
+  p_reset_hold interval, p_channel smallint, p_session text, p_now timestamptz,
   OUT verdict text, OUT reason text, OUT facts jsonb, OUT again boolean, OUT promises bigint[]
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -177,7 +177,7 @@ BEGIN
     reason := 'money.withdraw_low'; facts := jsonb_build_object('min', p_least);
   ELSIF p_amount % 100 <> 0 THEN
     reason := 'money.whole_shillings';
-  ELSIF person.pin_reset_at + p_reset_hold > app_now() THEN
+  ELSIF person.pin_reset_at + p_reset_hold > p_now THEN
     reason := 'money.withdraw_after_reset';
     facts := jsonb_build_object('until', person.pin_reset_at + p_reset_hold);
   ELSIF p_amount > purse.balance THEN
@@ -201,7 +201,7 @@ BEGIN
   INSERT INTO effect (key, channel, session, customer_id, verb, verdict, reason, facts, args,
                       created_at)
   VALUES (p_key, p_channel, p_session, p_customer, 'withdraw', verdict, reason, facts, asked,
-          app_now());
+          p_now);
 END $$;
 
 -- A payout has arrived: its reserve leaves through M-PESA. Verdicts: 'paid', 'duplicate', 'mismatch'

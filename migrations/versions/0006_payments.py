@@ -109,7 +109,7 @@ def _payout() -> None:
           conversation_id text,
           code text NOT NULL,
           closed_at timestamptz NOT NULL,
-          CONSTRAINT uq_payout_attempt_payout_id UNIQUE (payout_id, attempt)
+          CONSTRAINT uq_payout_attempt_payout_id_attempt UNIQUE (payout_id, attempt)
         )""")
     op.execute("""
         CREATE TABLE payout_pause (
@@ -168,7 +168,7 @@ def _receipt() -> None:
           ask_at timestamptz,
           created_at timestamptz NOT NULL,
           ended_at timestamptz,
-          CONSTRAINT uq_receipt_claim_receipt UNIQUE (receipt, deposit_id),
+          CONSTRAINT uq_receipt_claim_receipt_deposit_id UNIQUE (receipt, deposit_id),
           CONSTRAINT ck_receipt_claim_state CHECK (state BETWEEN 1 AND 5)
         )""")
     op.execute(

@@ -9,20 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from core import codes, customers, pins
+from core import codes, customers
 from core.codes import CodeAttempt, NoCode, OneTimeCode, Purpose, RightCode, WrongCode
 from core.customers import Customer, Standing
 from core.errors import Refusal
 from core.messages import Message
 from core.outbox import Promise
-from core.pins import LockedPin, RightPin
 from core.say import say
 from tests.core.sign_up import (
     AMINA,
     BRIAN,
-    NAME,
     NOBODY,
-    PIN,
     another,
     at_once,
     begin,
@@ -34,7 +31,6 @@ from tests.core.sign_up import (
 
 NOON = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-NEW_PIN = "8263"
 
 
 @pytest.fixture
@@ -47,15 +43,6 @@ def amina(rt) -> int:
 
 def check(rt, digits, *, now=NOON, phone=AMINA, once=None):
     return codes.check(rt, phone=phone, purpose=Purpose.KYC, digits=digits, now=now, once=once)
-
-
-def reset(rt, digits, *, name=NAME, now=NOON, once=None, phone=AMINA):
-    with rt.transaction() as tx:
-        customer = customers.find(tx, phone)
-        pin_hash = pins.choose(rt.config, customer, NEW_PIN) if customer else "a hash"
-    return codes.reset(
-        rt, phone=phone, digits=digits, name=name, pin_hash=pin_hash, now=now, once=once
-    )
 
 
 def send(rt, *, now, purpose=Purpose.KYC, phone=AMINA):
@@ -156,7 +143,6 @@ def test_a_code_for_a_reset_does_not_verify(rt):
 
 def test_nobody_and_nothing_sent_get_the_same_words(rt, amina):
     assert check(rt, "123456") == check(rt, "123456", phone=NOBODY) == NoCode()
-    assert reset(rt, "123456", phone=NOBODY) == NoCode()
 
 
 @given(
@@ -360,69 +346,6 @@ def test_no_digits_are_in_any_row(rt, amina):
         rows = [str(vars(row)) for row in tx.scalars(select(CodeAttempt)).all()]
     assert len(rows) == 2
     assert not [row for row in rows if code in row or another(code) in row]
-
-
-# -- A forgotten PIN
-
-
-def test_code_and_name_reset_a_pin(rt):
-    amina = sign_up(rt, now=NOON)
-    for _ in range(3):
-        pins.check(rt, amina, another(PIN), now=NOON)
-    assert isinstance(pins.check(rt, amina, PIN, now=NOON), LockedPin)
-    code = sent_code(rt, AMINA, Purpose.PIN_RESET, now=NOON)
-
-    assert reset(rt, code, name="otieno amina") == RightCode(amina, Purpose.PIN_RESET)
-
-    assert pins.check(rt, amina, NEW_PIN, now=NOON) == RightPin(NOON)
-    customer = read(rt, amina)
-    assert customer.pin_reset_at == NOON
-    assert customers.withdrawals_open_at(customer) == NOON + timedelta(hours=24)
-
-
-def test_the_hard_lock_ends_with_a_reset(rt):
-    amina = sign_up(rt, now=NOON)
-    with rt.transaction() as tx:
-        tx.get_one(Customer, amina).pin_dead_at = NOON
-    reset(rt, sent_code(rt, AMINA, Purpose.PIN_RESET, now=NOON))
-
-    assert pins.check(rt, amina, NEW_PIN, now=NOON) == RightPin(NOON)
-
-
-def test_a_wrong_name_is_a_wrong_try_in_the_same_words(rt):
-    amina = sign_up(rt, now=NOON)
-    code = sent_code(rt, AMINA, Purpose.PIN_RESET, now=NOON)
-
-    assert reset(rt, code, name="Brian Kamau") == WrongCode(2, Purpose.PIN_RESET)
-    assert reset(rt, another(code)) == WrongCode(1, Purpose.PIN_RESET)
-    assert reset(rt, code, name="Amina \U0001f600*") == WrongCode(0, Purpose.PIN_RESET)
-    assert reset(rt, code) == NoCode()
-    assert pins.check(rt, amina, PIN, now=NOON) == RightPin(NOON)
-    assert read(rt, amina).pin_reset_at is None
-
-
-def test_the_owner_is_told_of_a_reset_once(rt):
-    sign_up(rt, now=NOON)
-    code, once = sent_code(rt, AMINA, Purpose.PIN_RESET, now=NOON), uuid.uuid4()
-    for _ in range(2):
-        reset(rt, code, once=once)
-    with rt.transaction() as tx:
-        told = tx.scalars(
-            select(Message.body).where(Message.sentence == "customers.pin_reset_done")
-        ).all()
-
-    assert len(told) == 1
-    assert "21/11 12:00" in told[0]
-
-
-def test_a_repeated_reset_does_not_undo_a_later_change(rt):
-    amina = sign_up(rt, now=NOON)
-    code, once = sent_code(rt, AMINA, Purpose.PIN_RESET, now=NOON), uuid.uuid4()
-    reset(rt, code, once=once)
-    pins.change(rt, amina, NEW_PIN, "5906", now=NOON + MINUTE)
-
-    assert reset(rt, code, once=once) == RightCode(amina, Purpose.PIN_RESET)
-    assert pins.check(rt, amina, "5906", now=NOON + MINUTE) == RightPin(NOON + MINUTE)
 
 
 def _sent(rt) -> str:

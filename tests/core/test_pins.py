@@ -351,6 +351,19 @@ def test_a_repeated_key_is_no_way_to_guess_again(rt, amina):
     assert {pins.check(rt, amina, pin, now=NOON, once=once) for pin in guesses} == {WrongPin(2)}
 
 
+def test_guesses_under_one_key_at_the_same_instant_are_one_guess(rt, amina):
+    """Nine wrong ones and the right one: whichever is looked at answers for all."""
+    once = uuid.uuid4()
+
+    def act(number):
+        pin = PIN if number == 0 else f"80{number:02}"
+        return pins.check(rt, amina, pin, now=NOON, once=once)
+
+    for verdict in (verdicts := at_once(10, act)):
+        assert verdict == verdicts[0]
+    assert read(rt, amina).pin_tried == 1
+
+
 def test_a_copy_whose_twin_died_does_the_work_in_its_place(rt, amina):
     once, config = uuid.uuid4(), rt.config
     rt.config = config.model_copy(update={"pin_pepper": None})
@@ -382,45 +395,3 @@ def test_no_pin_is_in_any_row(rt, amina):
 
     assert len(rows) == 3
     assert not [row for row in rows if PIN in row or WRONG in row]
-
-
-# -- Change
-
-
-def test_a_pin_is_changed_with_the_old_one(rt, amina):
-    assert pins.change(rt, amina, PIN, "8263", now=NOON) == RightPin(NOON)
-
-    assert pins.check(rt, amina, PIN, now=NOON) == WrongPin(left=2)
-    assert pins.check(rt, amina, "8263", now=NOON) == RightPin(NOON)
-    assert read(rt, amina).pin_reset_at is None
-
-
-def test_a_wrong_old_pin_changes_nothing_and_counts(rt, amina):
-    assert pins.change(rt, amina, WRONG, "8263", now=NOON) == WrongPin(left=2)
-    assert pins.check(rt, amina, "8263", now=NOON) == WrongPin(left=1)
-    assert pins.check(rt, amina, PIN, now=NOON) == RightPin(NOON)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "why"),
-    [
-        (PIN, PIN, "customers.pin_same"),
-        (PIN, "1234", "customers.pin_weak"),
-        (WRONG, "1234", "customers.pin_weak"),
-        (PIN, "82633", "customers.pin_unreadable"),
-        ("x", "8263", "customers.pin_unreadable"),
-    ],
-)
-def test_a_new_pin_that_will_not_do_is_refused_before_anything_counts(rt, amina, old, new, why):
-    assert reason(pins.change, rt, amina, old, new, now=NOON) == why
-    assert attempts(rt, amina) == {}
-
-
-def test_a_late_copy_of_a_change_does_not_undo_a_later_one(rt, amina):
-    once = uuid.uuid4()
-    pins.change(rt, amina, PIN, "8263", now=NOON, once=once)
-    later = NOON + timedelta(minutes=5)
-    pins.change(rt, amina, "8263", "5906", now=later)
-
-    assert pins.change(rt, amina, PIN, "8263", now=later, once=once) == RightPin(NOON)
-    assert pins.check(rt, amina, "5906", now=later) == RightPin(later)
