@@ -1,4 +1,4 @@
-"""What is kept of USSD sessions: hops as shown and typed, how sessions ended, and outages' calls."""
+"""What is kept of USSD: each hop as shown and typed, how sessions ended, and calls of outages."""
 
 import uuid
 from datetime import datetime

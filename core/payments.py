@@ -82,7 +82,6 @@ class HeldFor(IntEnum):
     SETTLEMENT = 1  # the market's settlement to be finished
     PAUSE = 2  # payouts to be resumed
     FLOAT = 3  # our M-PESA account was empty: a new attempt once the old one is proved dead
-    CONFIRMATION = 4  # stakes of its market to be confirmed as real money
 
 
 class PayoutReason(IntEnum):

@@ -83,7 +83,7 @@ def take_status(
 
 
 def sweep(tx: Session, now: datetime, config: Config) -> None:
-    """Ask about what is in doubt, send what is no longer held, match results that came early."""
+    """Ask about what is in doubt, send what a pause held up, match results that came early."""
     is_paused = payouts.paused(tx) is not None
     due = (
         select(Payout)
@@ -225,21 +225,16 @@ def _next_ask(payout: Payout, *, now: datetime, config: Config) -> datetime:
 
 
 def _send_held(tx: Session, *, now: datetime) -> None:
-    """Payouts that were due while payouts were paused, or their market's stakes not confirmed."""
+    """Payouts whose turn came while payouts were paused."""
     held = (
         select(Payout)
-        .where(
-            Payout.state == PayoutState.HELD,
-            Payout.held_for.in_((HeldFor.PAUSE, HeldFor.CONFIRMATION)),
-        )
+        .where(Payout.state == PayoutState.HELD, Payout.held_for == HeldFor.PAUSE)
         .order_by(Payout.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
     for payout in tx.scalars(held):
-        waits = payout.held_for == HeldFor.CONFIRMATION and payout.settlement_id is not None
-        if not (waits and payouts.unconfirmed(tx, payout.settlement_id or 0)):
-            payouts.promise_again(tx, payout, now=now)
+        payouts.promise_again(tx, payout, now=now)
 
 
 def _named(tx: Session, ocid: uuid.UUID | None, conversation: str) -> Payout | None:

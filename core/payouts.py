@@ -11,7 +11,7 @@ from sqlalchemy import cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core import ledger, messages, outbox, receipts
+from core import ledger, messages, outbox
 from core.base import Small
 from core.config import Config
 from core.customers import Customer
@@ -159,8 +159,8 @@ def _begin(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] | Non
     payout = _held(tx, promise)
     if payout.state != PayoutState.QUEUED and payout.held_for != HeldFor.SETTLEMENT:
         return None
-    if hindrance := _hindrance(tx, payout):
-        payout.state, payout.held_for = PayoutState.HELD, hindrance
+    if paused(tx) is not None:
+        payout.state, payout.held_for = PayoutState.HELD, HeldFor.PAUSE
         return None
     payout.state, payout.held_for, payout.sending_at = PayoutState.SENDING, None, now
     payout.shortcode = current().config.mpesa_b2c_shortcode
@@ -190,20 +190,6 @@ def _finish(tx: Session, promise: Promise, outcome: Outcome, now: datetime) -> N
 PAY = Errand("b2c", outbox.MONEY, _begin, _finish, when_lost="unknown")
 
 
-def _hindrance(tx: Session, payout: Payout) -> HeldFor | None:
-    if paused(tx) is not None:
-        return HeldFor.PAUSE
-    if payout.settlement_id is not None and unconfirmed(tx, payout.settlement_id):
-        return HeldFor.CONFIRMATION
-    return None
-
-
-def unconfirmed(tx: Session, settlement_id: int) -> bool:
-    """Whether a settlement's wins may come out of stakes that were never paid in."""
-    market = tx.scalar(MARKET_OF, {"settlement": settlement_id})
-    return market is not None and receipts.market_unconfirmed(tx, market)
-
-
 def _held(tx: Session, promise: Promise) -> Payout:
     return tx.get_one(Payout, promise.payload["payout_id"], with_for_update=True)
 
@@ -219,4 +205,3 @@ WITHDRAW = text(
     "SELECT * FROM withdraw(:key, :customer, :amount, :least, :most, :reset_hold,"
     " CAST(:channel AS smallint), :session, :now)"
 )
-MARKET_OF = text("SELECT market_id FROM settlement WHERE id = :settlement")

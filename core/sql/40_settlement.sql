@@ -60,28 +60,30 @@ END $$;
 -- their wins on M-PESA at once. All are held until the settlement is finished, which frees them with
 -- one row and rewrites none.
 CREATE OR REPLACE FUNCTION settle_promise(
-  p_run settlement, p_outcome smallint, p_after bigint, p_upto bigint, p_cashout_min bigint,
+  p_settlement bigint, p_outcome smallint, p_after bigint, p_upto bigint, p_cashout_min bigint,
   p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+  run settlement;
   winner record;
 BEGIN
+  SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement;
   INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
-  SELECT 'result', ledger_key(p_run.key, 'result:' || customer_id),
-         jsonb_build_object('settlement', p_run.id), customer_id, p_run.id, p_now, 6, p_now
-    FROM bet WHERE market_id = p_run.market_id AND outcome = p_outcome
+  SELECT 'result', ledger_key(run.key, 'result:' || customer_id),
+         jsonb_build_object('settlement', run.id), customer_id, run.id, p_now, 6, p_now
+    FROM bet WHERE market_id = run.market_id AND outcome = p_outcome
                 AND id > p_after AND id <= p_upto
    GROUP BY customer_id ORDER BY customer_id
   ON CONFLICT (key) DO NOTHING;
 
-  IF p_run.refunding THEN RETURN; END IF;
+  IF run.refunding THEN RETURN; END IF;
   FOR winner IN
     SELECT c.id, sum(d.amount)::bigint / 100 * 100 AS shillings
       FROM bet b
-      JOIN dividend d ON d.settlement_id = p_run.id AND d.bet_id = b.id
+      JOIN dividend d ON d.settlement_id = run.id AND d.bet_id = b.id
       JOIN customer c ON c.id = b.customer_id
-     WHERE b.market_id = p_run.market_id AND b.outcome = p_outcome
+     WHERE b.market_id = run.market_id AND b.outcome = p_outcome
        AND b.id > p_after AND b.id <= p_upto AND c.auto_cashout
        AND coalesce(c.pin_reset_at < p_now - interval '24 hours', true)  -- as for withdrawals
      GROUP BY c.id
@@ -89,8 +91,8 @@ BEGIN
      ORDER BY c.id
   LOOP
     PERFORM payout_reserve(
-      ledger_key(p_run.key, 'cashout:' || p_outcome || ':' || p_upto || ':' || winner.id),
-      winner.id, winner.shillings, 2::smallint, p_run.id);
+      ledger_key(run.key, 'cashout:' || p_outcome || ':' || p_upto || ':' || winner.id),
+      winner.id, winner.shillings, 2::smallint, run.id);
   END LOOP;
 END $$;
 
@@ -174,7 +176,8 @@ BEGIN
          paid = paid + CASE WHEN run.refunding THEN 0 ELSE done.amount END,
          refunded = refunded + CASE WHEN run.refunding THEN done.amount ELSE 0 END
    WHERE id = p_settlement;
-  PERFORM settle_promise(run, share.outcome, run.cursor_bet, done.last_bet, p_cashout_min, moment);
+  PERFORM settle_promise(p_settlement, share.outcome, run.cursor_bet, done.last_bet, p_cashout_min,
+                         moment);
   RETURN done.bets;
 END $$;
 

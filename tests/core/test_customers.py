@@ -73,6 +73,7 @@ def test_joining_again_changes_nothing_and_opens_no_second_wallet(rt):
     customer = read(rt, first)
     assert (customer.lang, customer.created_at) == ("sw", NOON)
     with rt.transaction() as tx:
+        assert customers.find(tx, NOBODY) is None
         wallets = select(func.count()).select_from(ledger.Wallet)
         assert tx.scalar(wallets) == 1
         assert ledger.balance(tx, first) == 0
@@ -195,9 +196,12 @@ def test_who_may_play(rt):
     assert refusal(customers.refuse_play, half_way, now=NOON) == "customers.sign_up_first"
 
 
-def test_a_number_nobody_knows_is_nobody(rt):
-    with rt.transaction() as tx:
-        assert customers.find(tx, NOBODY) is None
+def test_auto_cashout_is_switched(rt):
+    amina = begin(rt, now=NOON)
+    for on in (False, True):
+        with rt.transaction() as tx:
+            customers.set_auto_cashout(tx, tx.get_one(Customer, amina), on=on)
+        assert read(rt, amina).auto_cashout is on
 
 
 def test_a_reset_shuts_withdrawals_for_a_day(rt):

@@ -1,9 +1,12 @@
-"""New PINs by function call: changed with the old one, or reset by code and name."""
+"""New PINs by function call: which are refused, changes with the old one, resets by code."""
 
+import contextlib
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from core import codes, customers, pins
@@ -24,6 +27,12 @@ def amina(rt) -> int:
     return sign_up(rt, now=NOON)
 
 
+def reason(act, *args, **kwargs) -> str:
+    with pytest.raises(Refusal) as refused:
+        act(*args, **kwargs)
+    return refused.value.reason
+
+
 def reset(rt, digits, *, name=NAME, now=NOON, once=None, phone=AMINA):
     with rt.transaction() as tx:
         customer = customers.find(tx, phone)
@@ -31,6 +40,62 @@ def reset(rt, digits, *, name=NAME, now=NOON, once=None, phone=AMINA):
     return codes.reset(
         rt, phone=phone, digits=digits, name=name, pin_hash=pin_hash, now=now, once=once
     )
+
+
+# -- Which PINs are refused
+
+
+@pytest.mark.parametrize(
+    "pin",
+    ["0000", "7777", "1211", "1122", "1212", "1221", "1234", "4321", "8901", "0987", "2468", "7531",
+     "1930", "1985", "2024", "2039", "2580", "0852", "1478", "3214", "1213", "2021", "1379",
+     "1470"],
+)  # fmt: skip
+def test_commonplace_pins_are_weak(pin):
+    assert pins.weak(pin, phone=AMINA, birth=None)
+
+
+def test_the_blocklist_is_about_a_thousand():
+    assert 1_000 <= len(pins.commonplace()) <= 1_100
+    assert all(len(pin) == 4 and pin.isdigit() for pin in pins.commonplace())
+
+
+def test_what_others_know_of_a_person_is_weak():
+    phone, birth = "+254712347306", date(1990, 8, 27)
+    for pin in ("7306", "2708", "1990"):
+        assert pins.weak(pin, phone=phone, birth=birth), pin
+    for pin in ("7306", "2708"):
+        assert not pins.weak(pin, phone=AMINA, birth=date(1985, 1, 3)), pin
+    assert not pins.weak("6037", phone=phone, birth=birth)
+
+
+def test_choosing_asks_phone_and_birth(rt, amina):
+    with rt.transaction() as tx:
+        customer = tx.get_one(Customer, amina)
+        assert reason(pins.choose, rt.config, customer, "2512") == "customers.pin_weak"
+        assert reason(pins.choose, rt.config, customer, AMINA[-4:]) == "customers.pin_weak"
+        assert reason(pins.choose, rt.config, customer, "123") == "customers.pin_unreadable"
+        assert pins.choose(rt.config, customer, "8263")
+
+
+@given(
+    st.text()
+    | st.sampled_from(
+        ["12345", "1*34", "\U0001f512", str(10**18), "١٢٣٤", "²³¹²", "1234\n", "-123"]
+    )
+)
+def test_no_text_breaks_the_pin(written):
+    with contextlib.suppress(Refusal):
+        assert pins.read(written) == written
+        assert written.isascii()
+        assert written.isdigit()
+        assert len(written) == 4
+
+
+def test_a_refusal_does_not_repeat_the_pin():
+    with pytest.raises(Refusal) as refused:
+        pins.read("73061")
+    assert "73061" not in f"{refused.value} {refused.value.facts}"
 
 
 # -- Change
@@ -61,9 +126,7 @@ def test_a_wrong_old_pin_changes_nothing_and_counts(rt, amina):
     ],
 )
 def test_a_new_pin_that_will_not_do_is_refused_before_anything_counts(rt, amina, old, new, why):
-    with pytest.raises(Refusal) as refused:
-        pins.change(rt, amina, old, new, now=NOON)
-    assert refused.value.reason == why
+    assert reason(pins.change, rt, amina, old, new, now=NOON) == why
     with rt.transaction() as tx:
         assert not tx.scalars(select(PinAttempt)).all()
 

@@ -1,0 +1,1 @@
+"""The outside world, pretended: simulated Daraja, simulated aggregator, handsets."""

@@ -1,0 +1,1 @@
+"""The simulated aggregator: USSD sessions, texts both ways, delivery reports."""
