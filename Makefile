@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # On a machine with more than two cores: make test JOBS=8
 JOBS ?= 2
-PHONE ?= 0712000001
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-long check format-check lint types imports format \
@@ -53,16 +52,16 @@ format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 
 demo: $(READY) ## The whole house on this machine, with a phone page to play on (Ctrl-C ends it)
-	$(BIN)/python -m demo.run
+	$(BIN)/python -m demo.run --stay
 
 demo-reset: $(READY) ## Empty the demo's database, if DATABASE_URL names one of your own
 	$(BIN)/python -m demo.reset
 
 story: $(READY) ## Play the story from dial to payout once, and exit 0 if all of it came true
-	$(BIN)/python -m demo.story
+	$(BIN)/python -m demo.run
 
 phone: $(READY) ## A feature phone in this terminal, while the demo runs (N=0712000001)
-	$(BIN)/python -m simulator.terminal $(or $(N),$(PHONE))
+	SIM_PORT=$$(($(or $(PORT),8000) + 1)) $(BIN)/python -m simulator.terminal $(or $(N),0712000001)
 
 run: $(READY) ## The processes of the Procfile, with the settings in .env
 	$(BIN)/honcho start

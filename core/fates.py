@@ -1,6 +1,6 @@
 """What became of a payment: M-PESA's answers to our questions, and when we ask about claims."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from core.status_queries import QueryState, StatusQuery
 
 log = structlog.get_logger(__name__)
 
+ASKED_FOR = timedelta(hours=24)  # then a person takes over
 BATCH = 100  # claims looked at in one sweep
 
 
@@ -75,7 +76,7 @@ def _answer(
 
 def _ask(tx: Session, claim: ReceiptClaim, *, now: datetime, config: Config) -> None:
     """One status query about the receipt, and when the next is due; then a person has to look."""
-    waits = (config.confirm_within, *config.status_retry)
+    waits = (config.confirm_within, *config.status_retry, ASKED_FOR)
     if claim.asked >= len(waits):
         log.error("receipt not confirmed", claim_id=claim.id)
         claim.state, claim.ask_at, claim.ended_at = ClaimState.NEEDS_HUMAN, None, now

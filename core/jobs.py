@@ -22,7 +22,7 @@ from core.runtime import Runtime, Sender
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 16  # promises of one bell asked of a partner together; none holds a connection meanwhile
+AT_ONCE = 32  # promises of one bell asked of a partner together; none holds a connection meanwhile
 LOST_TRIES = 5  # a text whose worker died this often is left alone
 
 
@@ -128,8 +128,8 @@ def _finish(rt: Runtime, tx: Session, begun: Begun, outcome: Outcome, now: datet
     if promise is None:
         log.warning("answer came too late", attempt=begun.attempt)
         return
-    if promise.state == outbox.State.UNKNOWN and not isinstance(outcome, Sent):
-        return  # it was given up as lost, and this answer knows no better
+    if promise.state != outbox.State.SENDING and not isinstance(outcome, Sent):
+        return  # this worker was given up for lost, and its answer knows no better
     _write(rt, tx, promise, outcome, now)
 
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 KIND = "sms"  # of the promise that a text is
 ANY_CODE = "000000"  # stands for a code when its message is measured: every code is six digits
+LONGEST_WORD = 100  # characters of a gateway's id or status; what is longer is none
 LOCKS = 9  # the class of advisory locks on a gateway's message id
 
 
@@ -218,7 +219,7 @@ def failed(tx: Session, message_id: int, *, reason: str, now: datetime) -> None:
 def take_report(tx: Session, payload: Mapping[str, Any], now: datetime) -> str:
     """Keep a delivery report and move its message forward if it can; the inbox's verdict."""
     gateway_id, status = str(payload.get("id") or ""), str(payload.get("status") or "")
-    if not gateway_id or not status:
+    if not 0 < len(gateway_id) <= LONGEST_WORD or not 0 < len(status) <= LONGEST_WORD:
         return "unreadable"
     reason, network = payload.get("failureReason"), payload.get("networkCode")
     _hold_gateway_id(tx, gateway_id)
@@ -242,13 +243,12 @@ def opt_out(tx: Session, phone: str, *, source: str, now: datetime) -> None:
 
 def opt_in(tx: Session, phone: str) -> None:
     """News again."""
-    if row := tx.get(OptOut, phone):
-        tx.delete(row)
+    tx.execute(delete(OptOut).where(OptOut.phone == phone))
 
 
 def opted_out(tx: Session, phone: str) -> bool:
     """Whether this number said STOP."""
-    return tx.get(OptOut, phone) is not None
+    return tx.scalar(select(OptOut.phone).where(OptOut.phone == phone)) is not None
 
 
 def _write(
@@ -287,7 +287,7 @@ def _apply(message: Message, status: str, reason: str | None, now: datetime) -> 
     if message.state in ENDS or (state is not None and state <= message.state):
         return "late"
     if state is None:
-        log.warning("delivery status unknown", status=status[:40], message_id=message.id)
+        log.warning("delivery status unknown", status=status, message_id=message.id)
         message.status = status
         return "unknown status"
     message.status, message.reason = status, reason or message.reason

@@ -195,13 +195,16 @@ def claim(tx: Session, promise_id: int, *, now: datetime) -> Promise | None:
 
 
 def hold_for_finish(tx: Session, promise_id: int, attempt: int) -> Promise | None:
-    """The promise as claimed at `attempt`, locked; None if it has been taken from this worker."""
+    """The promise as claimed at `attempt`, locked; None if another worker has claimed it since.
+
+    It is not SENDING any more if this worker was given up for lost meanwhile.
+    """
     return tx.scalars(
         select(Promise)
         .where(
             Promise.id == promise_id,
             Promise.attempts == attempt,
-            Promise.state.in_((State.SENDING, State.UNKNOWN)),
+            Promise.state.in_((State.SENDING, State.UNKNOWN, State.PENDING)),
         )
         .with_for_update()
     ).one_or_none()

@@ -1,5 +1,6 @@
 """The runtime: what the house stands on, built once in `wsgi.py` and passed or looked up."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +26,8 @@ Sender = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 DEADLOCK, SERIALISATION = "40P01", "40001"
 TRIES = 4  # of a transaction that Postgres chose as the victim; more would be a bug to look at
-DELIVER = "core.jobs.deliver"
-BELLS = {"promised": DELIVER, "received": "core.jobs.process"}  # by where `Session.info` keeps them
+DELIVER, PROCESS = "core.jobs.deliver", "core.jobs.process"
+BELLS = {"promised": DELIVER, "received": PROCESS}  # by where `Session.info` keeps them
 JOB_SECONDS = 150  # a worker gives up on a job that takes longer
 FAILURE_SECONDS = 86_400  # how long Redis remembers a failed job; the truth is in Postgres
 OFFSET_SECONDS = 1.0  # how long a process believes the test clock before it looks again
@@ -118,16 +119,27 @@ class TestClock:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.offset = timedelta(0)
-        self.looked_at = -OFFSET_SECONDS
+        self.offset: timedelta | None = None
+        self.looked_at = 0.0
+        self.looking = threading.Lock()
 
     def __call__(self) -> datetime:
-        if time.perf_counter() - self.looked_at >= OFFSET_SECONDS:
-            with self.engine.connect() as connection:
-                seconds = connection.scalar(text("SELECT seconds FROM test_clock"))
-            self.offset = timedelta(seconds=seconds or 0)
-            self.looked_at = time.perf_counter()
+        stale = time.perf_counter() - self.looked_at >= OFFSET_SECONDS
+        # One thread looks, and the others go on with what they know: to look takes a connection,
+        # and they may be holding all there are.
+        if stale and self.looking.acquire(blocking=self.offset is None):
+            try:
+                self._look()
+            finally:
+                self.looking.release()
+        assert self.offset is not None
         return datetime.now(UTC) + self.offset
+
+    def _look(self) -> None:
+        with self.engine.connect() as connection:
+            seconds = connection.scalar(text("SELECT seconds FROM test_clock"))
+        self.offset = timedelta(seconds=seconds or 0)
+        self.looked_at = time.perf_counter()
 
 
 _installed: list[Runtime] = []

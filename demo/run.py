@@ -21,6 +21,7 @@ from demo import engines, settings
 from simulator.keys import Keys
 
 ROOT = Path(__file__).parents[1]
+INTERRUPTED = 130  # how honcho reports Ctrl-C
 PORT = 8000  # of the house; the simulated world takes the next one
 
 
@@ -47,8 +48,12 @@ def _environment(urls: engines.Urls, key_file: Path) -> dict[str, str]:
         "MPESA_CERTIFICATE": Keys(str(key_file)).certificate,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
+        "HOST": "127.0.0.1",
         "PORT": str(web_port),
         "WEB_WORKERS": "1",
+        "GRANIAN_LOG_LEVEL": "warning",
+        "LOG_LEVEL": "WARNING",
+        "DISPUTE_WINDOW": "0",  # nobody wants to wait an hour for the end of a story
     }
 
 
@@ -69,7 +74,8 @@ def _prepare(environ: Mapping[str, str]) -> None:
     """The schema, the staff and the markets, as a release and an operator would."""
     for command in (["migrate"], ["demo", "seed"]):
         flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
-        subprocess.run([*flask, *command], env=environ, cwd=ROOT, check=True)
+        if subprocess.run([*flask, *command], env=environ, cwd=ROOT).returncode:
+            sys.exit(f"flask {' '.join(command)} failed")
 
 
 def _play(environ: Mapping[str, str], *, stay: bool) -> int:
@@ -79,7 +85,8 @@ def _play(environ: Mapping[str, str], *, stay: bool) -> int:
     for name, command in _commands(stay=stay):
         manager.add_process(name, f"exec setpriv --pdeathsig TERM {command}", env=dict(environ))
     manager.loop()
-    return int(manager.returncode)
+    # Ctrl-C is how a demo that stays is meant to end.
+    return 0 if stay and manager.returncode == INTERRUPTED else int(manager.returncode)
 
 
 def _commands(*, stay: bool) -> Iterator[tuple[str, str]]:

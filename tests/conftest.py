@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 from redis import Redis
-from rq import Queue
-from rq.serializers import JSONSerializer
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
+import wsgi
 from core import runtime
 from core.config import Config
 from core.customers import Customer
@@ -81,23 +80,20 @@ def config(urls: Urls) -> Config:
 
 @pytest.fixture
 def rt(config: Config) -> Iterator[Runtime]:
-    """A house without its edges: commits are real, and `senders` are the test's to fill."""
+    """The house as `wsgi.py` builds it, without its partners: `senders` are the test's to fill."""
     with house(config) as rt:
         yield rt
 
 
 @contextlib.contextmanager
 def house(config: Config) -> Iterator[Runtime]:
-    """A runtime as `wsgi.py` would build it, less what speaks to the outside."""
-    # Tests of races bring their own crowd; outside them nobody opens a second connection.
-    engine = create_engine(config.database_url, pool_size=4, max_overflow=60)
-    with Redis.from_url(config.redis_url) as redis:
-        names = ("money", "messages", "default")
-        queues = {name: Queue(name, connection=redis, serializer=JSONSerializer) for name in names}
-        rt = Runtime(config, engine, redis, queues, senders={}, clock=TestClock(engine))
-        runtime.install(rt)
-        yield rt
-        engine.dispose()
+    """A house for as long as the block; commits are real."""
+    rt = wsgi.build(config)
+    rt.senders = {}
+    runtime.install(rt)
+    yield rt
+    rt.engine.dispose()
+    rt.redis.close()
 
 
 @pytest.fixture

@@ -354,13 +354,30 @@ def test_a_late_answer_to_a_text_already_sent_again_is_ignored(rt: Runtime, diar
     assert found(rt, promised).receipt == "second"
 
 
+def test_a_late_answer_before_the_second_sending_saves_it(rt: Runtime, diary, partner):
+    promised = make(rt)
+
+    def frozen(request):
+        age(rt, promised)
+        jobs.recover(promised)
+        assert found(rt, promised).state == State.PENDING
+        return {"receipt": "first"}
+
+    rt.senders = {"sms": frozen}
+    jobs.deliver(promised)
+    work_off(rt, "messages")
+
+    assert (found(rt, promised).state, found(rt, promised).receipt) == (State.SENT, "first")
+    assert found(rt, promised).attempts == 1
+
+
 def test_the_sweeper_finds_what_no_bell_told(rt: Runtime, diary, partner):
     promised = [make(rt, message=n) for n in range(120)]
     rt.redis.flushall()
 
     sweeps.sweep(rt)
 
-    assert rt.queues["messages"].count == 3  # in batches, not one by one
+    assert rt.queues["messages"].count == 2  # in batches, not one by one
     work_off(rt, "messages")
     assert sorted(partner.asked) == list(range(120))
     assert {found(rt, one).state for one in promised} == {State.SENT}

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from core import outbox, stamp
@@ -124,6 +124,44 @@ def test_other_database_errors_are_not_tried_again(rt: Runtime):
     assert len(tries) == 1
 
 
+def test_a_connection_that_died_in_the_pool_costs_a_second_try_and_nothing_else(rt: Runtime):
+    def kill_the_others():
+        others = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with killer.connect() as connection:
+            connection.execute(others)
+
+    killer = create_engine(rt.config.migration_database_url)
+    with rt.transaction() as tx:
+        promise_one(tx, rt)
+    kill_the_others()
+    killer.dispose()
+
+    promised = rt.attempt(lambda tx: promise_one(tx, rt))
+
+    with rt.transaction() as tx:
+        assert tx.get_one(Promise, promised).state == State.PENDING
+
+
+def test_a_connection_that_dies_during_the_commit_leaves_the_doubt_to_the_caller(rt: Runtime):
+    tries = []
+
+    def die(tx):
+        tries.append("death")
+        tx.connection().connection.dbapi_connection.close()
+
+    def dies_in_commit(tx):
+        promise_one(tx, rt)
+        tries.append("work")
+        event.listen(tx, "before_commit", die, once=True)
+
+    with pytest.raises(DBAPIError):
+        rt.attempt(dies_in_commit)
+    assert tries == ["work", "death"]
+
+
 def test_python_and_sql_share_the_test_clock(rt: Runtime):
     with rt.transaction() as tx:
         before = tx.scalars(text("SELECT app_now()").columns()).one()
@@ -134,6 +172,31 @@ def test_python_and_sql_share_the_test_clock(rt: Runtime):
         after = tx.scalars(text("SELECT app_now()").columns()).one()
     assert timedelta(hours=23) < after - before < timedelta(hours=25)
     assert abs(clock() - after) < timedelta(seconds=5)
+
+
+def test_the_clock_is_looked_at_by_one_thread_while_the_others_hold_every_connection(config):
+    engine = create_engine(config.database_url, pool_size=2, max_overflow=0, pool_timeout=2)
+    clock = TestClock(engine)
+    clock()
+    clock.looked_at = 0.0
+    waiting, told = threading.Event(), []
+
+    def look():
+        waiting.set()
+        told.append(clock())
+
+    with engine.connect(), engine.connect():
+        looker = threading.Thread(target=look)
+        looker.start()
+        waiting.wait(5)
+        while not clock.looking.locked():
+            pass
+        assert clock()  # does not wait for a connection
+        assert told == []
+    looker.join(10)
+    engine.dispose()
+
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("environment", ["sandbox", "production"])

@@ -1,0 +1,1 @@
+"""The staff edge: commands, and the pages beside them."""

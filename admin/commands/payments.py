@@ -1,0 +1,123 @@
+"""`flask payments`: deposits and payouts, and where each stands."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin.commands.common import as_json, done, opened, show
+from core import money, phone
+from core.customers import Customer
+from core.payments import Deposit, DepositState, HeldFor, Payout, PayoutState
+
+DEPOSIT, PAYOUT = "deposit", "payout"
+
+
+@click.group()
+def payments() -> None:
+    """Deposits and payouts."""
+
+
+@payments.command("list")
+@click.option("--kind", type=click.Choice([DEPOSIT, PAYOUT]), help="Only these.")
+@click.option("--state", help="Only those in this state, such as in_doubt.")
+@click.option("--phone", "number", help="Only of this customer.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
+@as_json
+def list_all(
+    kind: str | None, state: str | None, number: str | None, limit: int, as_json: bool
+) -> None:
+    """List payments, the newest first."""
+    rt = opened()
+
+    def work(tx: Session) -> list[dict[str, Any]]:
+        of = None if number is None else phone.read(number)
+        found = [] if kind == PAYOUT else _deposits(tx, state, of, limit)
+        found += [] if kind == DEPOSIT else _payouts(tx, state, of, limit)
+        return sorted(found, key=lambda one: one["created_at"], reverse=True)[:limit]
+
+    show(done(rt, work), as_json, _line)
+
+
+@payments.command("show")
+@click.argument("ref")
+@as_json
+def show_one(ref: str, as_json: bool) -> None:
+    """Show the payment REF: a deposit's reference, or P and the number of a payout."""
+    facts = done(opened(), lambda tx: _facts(tx, ref.strip().upper()))
+    if facts is None:
+        raise click.ClickException(f"There is no payment {ref}.")
+    show(facts, as_json, lambda one: "\n".join(f"{name:14} {value}" for name, value in one.items()))
+
+
+def _facts(tx: Session, ref: str) -> dict[str, Any] | None:
+    if ref.startswith("P") and ref[1:].isdigit():
+        payout = tx.get(Payout, int(ref[1:]))
+        return None if payout is None else _payout(payout)
+    deposit = tx.scalar(select(Deposit).where(Deposit.ref == ref))
+    return None if deposit is None else _deposit(deposit)
+
+
+def _deposits(tx: Session, state: str | None, of: str | None, limit: int) -> list[dict[str, Any]]:
+    query = select(Deposit).order_by(Deposit.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Deposit.state.in_(_named(DepositState, state)))
+    if of is not None:
+        query = query.join(Customer).where(Customer.phone == of)
+    return [_deposit(deposit) for deposit in tx.scalars(query)]
+
+
+def _payouts(tx: Session, state: str | None, of: str | None, limit: int) -> list[dict[str, Any]]:
+    query = select(Payout).order_by(Payout.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Payout.state.in_(_named(PayoutState, state)))
+    if of is not None:
+        query = query.join(Customer).where(Customer.phone == of)
+    return [_payout(payout) for payout in tx.scalars(query)]
+
+
+def _named(states: type[DepositState] | type[PayoutState], name: str) -> Sequence[int]:
+    """The state of that name; none of a kind of payment that has no such state."""
+    return [int(one) for one in states if one.name == name.strip().upper()]
+
+
+def _deposit(deposit: Deposit) -> dict[str, Any]:
+    return {
+        "ref": deposit.ref,
+        "kind": DEPOSIT,
+        "state": DepositState(deposit.state).name.lower(),
+        "amount": deposit.amount,
+        "phone": deposit.phone,
+        "code": deposit.code,
+        "asked": deposit.asked,
+        "ask_at": deposit.ask_at,
+        "created_at": deposit.created_at,
+        "ended_at": deposit.credited_at or deposit.ended_at,
+    }
+
+
+def _payout(payout: Payout) -> dict[str, Any]:
+    held = payout.held_for and HeldFor(payout.held_for).name.lower()
+    return {
+        "ref": f"P{payout.id}",
+        "kind": PAYOUT,
+        "state": PayoutState(payout.state).name.lower(),
+        "held_for": held,
+        "amount": payout.amount,
+        "phone": payout.phone,
+        "attempt": payout.attempt,
+        "code": payout.code,
+        "receipt": payout.receipt,
+        "asked": payout.asked,
+        "ask_at": payout.ask_at,
+        "created_at": payout.created_at,
+        "ended_at": payout.ended_at,
+    }
+
+
+def _line(one: Any) -> str:
+    when = one["created_at"].strftime("%Y-%m-%d %H:%M")
+    shown, who = money.show(one["amount"]), phone.mask(one["phone"])
+    return f"{one['ref']:10} {one['kind']:8} {one['state']:17} {shown:>14} {who}  {when}"

@@ -1,0 +1,114 @@
+"""The figures of the house for Prometheus, read from Postgres and Redis at the scrape.
+
+Counters kept in processes would be one set for each worker and lost with every fork; what is owed,
+what waits and what is stuck is in the database anyway.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.serializers import JSONSerializer
+from sqlalchemy import text
+
+from core.runtime import Runtime
+
+# Name, help, labels, and a query whose columns are the labels and then the value.
+GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    (
+        "outbox_depth",
+        "Promises not kept yet, by kind.",
+        ("topic",),
+        "SELECT kind, count(*) FROM promise WHERE state IN (1, 2) GROUP BY kind",
+    ),
+    (
+        "outbox_oldest_seconds",
+        "How long the oldest promise has been due, by kind.",
+        ("topic",),
+        "SELECT kind, extract(epoch FROM app_now() - min(due_at)) FROM promise"
+        " WHERE state IN (1, 2) AND due_at <= app_now() GROUP BY kind",
+    ),
+    (
+        "outbox_unknown",
+        "Promises whose end is in doubt, of the last day, by kind.",
+        ("topic",),
+        "SELECT kind, count(*) FROM promise"
+        " WHERE state = 5 AND done_at > app_now() - interval '1 day' GROUP BY kind",
+    ),
+    (
+        "callbacks_waiting",
+        "Callbacks kept and not acted on yet, by door.",
+        ("door",),
+        "SELECT door, count(*) FROM callback WHERE state = 1 GROUP BY door",
+    ),
+    (
+        "callbacks_stuck",
+        "Callbacks that failed five times, by door.",
+        ("door",),
+        "SELECT door, count(*) FROM callback WHERE state = 3 GROUP BY door",
+    ),
+    (
+        "scheduler_tick_age_seconds",
+        "How long ago each tick was last done.",
+        ("job",),
+        "SELECT name, extract(epoch FROM clock_timestamp() - done_at) FROM tick",
+    ),
+    (
+        "db_connections",
+        "Connections to the database, by state.",
+        ("state",),
+        "SELECT coalesce(state, 'unknown'), count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() GROUP BY 1",
+    ),
+)
+
+
+class House(Collector):
+    """Collects every figure, each time it is asked."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: to describe would be to collect."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything. A Redis that is away is a figure too."""
+        with self.rt.transaction() as tx:
+            for name, what, labels, query in GAUGES:
+                yield _gauge(name, what, labels, tx.execute(text(query)))
+        yield from _queues(self.rt)
+
+
+def _queues(rt: Runtime) -> Iterator[Metric]:
+    up = GaugeMetricFamily("redis_up", "Whether Redis answers.")
+    try:
+        waiting = [(name, "queued", queue.count) for name, queue in rt.queues.items()]
+        failed = [
+            (name, "failed", queue.failed_job_registry.get_job_count(cleanup=False))
+            for name, queue in rt.queues.items()
+        ]
+        states: dict[str, int] = {}
+        for worker in Worker.all(connection=rt.redis, serializer=JSONSerializer):
+            state = str(worker.get_state())
+            states[state] = states.get(state, 0) + 1
+    except RedisError:
+        up.add_metric([], 0)
+        yield up
+        return
+    up.add_metric([], 1)
+    yield up
+    yield _gauge("rq_jobs", "Bells by queue.", ("queue", "status"), waiting + failed)
+    yield _gauge("rq_workers", "Workers by state.", ("state",), states.items())
+
+
+def _gauge(name: str, what: str, labels: tuple[str, ...], rows: Iterable[Any]) -> Metric:
+    gauge = GaugeMetricFamily(name, what, labels=labels)
+    for *values, number in rows:
+        gauge.add_metric([str(value) for value in values], float(number))
+    return gauge

@@ -1,0 +1,143 @@
+"""What Daraja's immediate answers mean: code and message together, sorted by the act they ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from core.errors import NotSent, PartnerError, Rejected, Unknown
+
+STK, STK_QUERY, B2C, STATUS = "stk", "stk_query", "b2c", "status_query"
+EVERY = frozenset({STK, STK_QUERY, B2C, STATUS})
+DETAIL = 160  # characters of a partner's message that staff get to see
+
+
+class StaleToken(NotSent):
+    """The gateway no longer takes our token, so M-PESA never saw the request."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: an empty field matches anything, the first line that matches decides.
+
+    `name` is what the house calls it (`PartnerError.code`), `says` a part of the message in lower
+    case, `code` the errorCode or, ending in a star, how it begins.
+    """
+
+    verdict: type[PartnerError]
+    name: str
+    code: str = ""
+    says: str = ""
+    status: int = 0
+    products: frozenset[str] = EVERY
+
+    def fits(self, product: str, status: int, code: str, message: str) -> bool:
+        """Whether an answer is of this kind."""
+        begins = self.code.endswith("*") and code.startswith(self.code[:-1])
+        return (
+            product in self.products
+            and (not self.status or status == self.status)
+            and (not self.code or begins or code == self.code)
+            and self.says in message.lower()
+        )
+
+
+# One code has many meanings (500.001.1001 has four), so most lines name the message too.
+# What would release a payout (Rejected) has to be named; what is not named is Unknown.
+TABLE = (
+    # The gateway turned us away before M-PESA saw anything.
+    Row(NotSent, "no_product", says="no apiproduct match found"),
+    Row(StaleToken, "token", code="404.001.03", says="access token"),
+    Row(StaleToken, "token", code="401.002.01", says="access token"),
+    Row(StaleToken, "token", code="400.003.01", says="access token"),
+    Row(StaleToken, "token", code="401.001", says="access token"),
+    Row(StaleToken, "token", status=401, says="invalid access token"),
+    Row(NotSent, "throttled", says="spike arrest"),
+    Row(NotSent, "throttled", says="quota violation"),
+    Row(NotSent, "throttled", status=429),
+    Row(NotSent, "gateway", code="403.002.1001"),
+    Row(NotSent, "path", code="404.001.01"),
+    Row(NotSent, "path", code="405.001"),
+    # An STK query asked before M-PESA knows the end is no answer.
+    Row(Unknown, "in_flight", says="being processed", products=frozenset({STK_QUERY})),
+    Row(Unknown, "in_flight", says="invalid checkoutrequestid", products=frozenset({STK_QUERY})),
+    # M-PESA read the request and refused it.
+    Row(Rejected, "field", code="400.002.02"),
+    Row(Rejected, "field", code="400.*", says="invalid"),
+    Row(
+        Rejected,
+        "locked",
+        code="500.001.1001",
+        says="unable to lock subscriber",
+        products=frozenset({STK}),
+    ),
+    Row(Rejected, "merchant", code="500.001.1001", says="merchant does not exist"),
+    Row(Rejected, "credentials", code="500.001.1001", says="wrong credentials"),
+    # It may have been done.
+    Row(Unknown, "duplicate", code="500.002.1001", says="duplicate originatorconversationid"),
+    Row(Unknown, "maintenance", code="500.002.1001", says="maintenance"),
+    Row(Unknown, "internal", code="500.002.1001"),
+    Row(Unknown, "busy", code="500.003.02"),
+    Row(Unknown, "internal", code="500.003.1001"),
+    # A push that any other 4xx in Daraja's own form refused was not made; a late success is booked
+    # all the same. A payout has no such second chance, and stays Unknown.
+    Row(Rejected, "refused", code="4*", products=frozenset({STK})),
+)
+
+
+def read(product: str, status: int, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The accepted answer of `product`; raises what any other answer means.
+
+    `body` is None where the answer was no JSON object. A yes without the one field that we need
+    of it is as unclear as no answer.
+    """
+    if status == 200 and body is not None and str(body.get("ResponseCode")) == "0":
+        needed = NEEDED[product]
+        if body.get(needed) is not None and str(body[needed]).strip():
+            return body
+        raise Unknown(f"accepted without {needed}", code="unreadable")
+    raise _meaning(product, status, body)
+
+
+def of_failure(error: Exception) -> PartnerError:
+    """What a request that brought no answer means.
+
+    Surely unsent only where no connection came about: name resolution, refused, connect time-out,
+    TLS handshake. A request received whole and then dropped raises the same class of `requests`,
+    so the cause inside decides.
+    """
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+        return NotSent(f"no connection: {type(reason).__name__}", code="connection")
+    return Unknown(f"no answer: {type(error).__name__}", code="no_answer")
+
+
+NEEDED: Mapping[str, str] = {
+    STK: "CheckoutRequestID",
+    STK_QUERY: "ResultCode",
+    B2C: "ConversationID",
+    STATUS: "ConversationID",
+}
+"""By what a later result is recognised, or what was asked for."""
+
+
+def _meaning(product: str, status: int, body: Mapping[str, Any] | None) -> PartnerError:
+    code, message = _envelope(body or {})
+    detail = f"{status} {code} {message}".strip()[:DETAIL]
+    for row in TABLE:
+        if row.fits(product, status, code, message):
+            return row.verdict(detail, code=row.name)
+    return Unknown(detail, code="unclear")
+
+
+def _envelope(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Code and message of Daraja's envelope, or of the Apigee gateway's, which is another."""
+    fault = body.get("fault")
+    if isinstance(fault, Mapping):
+        detail = fault.get("detail")
+        code = detail.get("errorcode") if isinstance(detail, Mapping) else ""
+        return str(code or ""), str(fault.get("faultstring") or "")
+    message = body.get("errorMessage") or body.get("ResponseDescription") or ""
+    return str(body.get("errorCode") or ""), str(message)

@@ -1,0 +1,1 @@
+"""The SMS edge: inbound texts, their grammar, delivery reports, and the gateway that sends."""

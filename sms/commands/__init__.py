@@ -1,0 +1,1 @@
+"""What is done about each meaning of a text, by noun."""

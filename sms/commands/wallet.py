@@ -1,0 +1,69 @@
+"""Money by SMS: balance, deposit, withdrawal, and how the last payment stands."""
+
+from core import deposits, ledger, payouts
+from core.deposits import DepositLine
+from core.effects import Channel, Refused
+from core.say import say
+from sms import meanings as m
+from sms.visit import Reply, Visit
+
+
+def balance(visit: Visit, _: m.Balance) -> Reply:
+    """`BAL`."""
+    return Reply("sms.balance", {"balance": ledger.balance(visit.tx, visit.who.id)})
+
+
+def deposit(visit: Visit, asked: m.Deposit) -> Reply:
+    """`DEP 100`: M-PESA prompts the phone that sent the text."""
+    came = deposits.ask(
+        visit.tx,
+        key=visit.key("deposit"),
+        customer=visit.who,
+        amount=asked.amount,
+        channel=Channel.SMS,
+        session=visit.message_id,
+        now=visit.now,
+        config=visit.config,
+    )
+    if isinstance(came, Refused):
+        return Reply(came.reason, came.facts)
+    return Reply("sms.deposit_asked", {"amount": came.amount, "ref": came.ref})
+
+
+def withdraw(visit: Visit, asked: m.Withdraw) -> Reply:
+    """`W 500 1234`: to the number that sent the text, and no other."""
+    if not visit.proven:
+        return Reply("sms.withdraw_needs_pin")
+    came = payouts.withdraw(
+        visit.tx,
+        key=visit.key("withdrawal"),
+        customer=visit.who,
+        amount=asked.amount,
+        channel=Channel.SMS,
+        session=visit.message_id,
+        now=visit.now,
+        config=visit.config,
+    )
+    if isinstance(came, Refused):
+        return Reply(came.reason, came.facts, secret=True)
+    return Reply("sms.withdrawn", {"amount": came.amount, "balance": came.balance}, secret=True)
+
+
+def status(visit: Visit, asked: m.Status) -> Reply:
+    """`STATUS`, `STATUS D0A1B2C`: how the last deposit, or the one of that reference, stands."""
+    found = _found(visit, asked.ref)
+    if found is None:
+        return Reply("sms.status_none")
+    facts = {"amount": found.amount, "ref": found.ref, "at": found.at}
+    if found.state == "failed":
+        why = say(found.reason, visit.lang) if found.reason else ""
+        return Reply("sms.status_failed", {**facts, "why": why})
+    if found.state == "paid":
+        return Reply("sms.status_paid", {**facts, "receipt": found.receipt or found.ref})
+    return Reply(f"sms.status_{found.state}", facts)
+
+
+def _found(visit: Visit, ref: str | None) -> DepositLine | None:
+    if ref is None:
+        return deposits.last(visit.tx, visit.who.id)
+    return deposits.by_ref(visit.tx, visit.who.id, ref)

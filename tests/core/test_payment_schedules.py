@@ -1,0 +1,257 @@
+"""Any order of answers, notices, silence and crashes: in the end M-PESA's books and ours agree."""
+
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from core import jobs, outbox, payouts
+from core.errors import NotSent, Rejected, Unknown
+from core.outbox import Promise
+from core.payments import DepositState, PayoutState
+from core.receipts import MpesaReceipt
+from demo.settings import B2C_SHORTCODE
+from tests import cashier, mpesa, people, teller
+
+ROUNDS = 12  # of asking, after which every doubt that can end has ended
+ANSWERS = ["yes", "yes", "lost", "never left", "refused"]
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+class Books:
+    """M-PESA's own: what each request came to. The answers may lie or be lost, the books do not."""
+
+    def __init__(self, rt, answers, fates):
+        self.rt, self.answers, self.fates = rt, list(answers), list(fates)
+        self.payments = {}  # by our id of it: (fate, request)
+        self.run = uuid.uuid4().hex[:8].upper()
+        self.numbers = 0
+        rt.senders["stk"] = self.push
+        rt.senders["b2c"] = self.pay
+        rt.senders["status_query"] = self.ask
+        rt.senders["stk_query"] = self.query
+        self.questions = {}
+
+    def push(self, request):
+        return {"checkout_request_id": self.take(request["ref"], request), "receipt": "r",
+                "merchant_request_id": "m"}  # fmt: skip
+
+    def pay(self, request):
+        return {"conversation_id": self.take(request["ocid"], request), "receipt": "r"}
+
+    def take(self, name, request):
+        answer = self.answers.pop(0) if self.answers else "yes"
+        if answer == "never left":
+            raise NotSent("refused", code="connection")
+        if answer == "refused":
+            raise Rejected("no", code="field")
+        if name in self.payments:
+            raise Unknown("Duplicate OriginatorConversationID.", code="duplicate")
+        self.payments[name] = (self.fates.pop(0) if self.fates else "0", request)
+        if answer == "lost":
+            raise Unknown("read timed out", code="no_answer")
+        return self.conversation(name)
+
+    def ask(self, request):
+        self.numbers += 1
+        conversation = f"AG_{self.run}_{self.numbers}"
+        self.questions[conversation] = request
+        return {"conversation_id": conversation, "originator_conversation_id": "", "receipt": "r"}
+
+    def query(self, request):
+        checkout = request["checkout_request_id"]
+        fates = {self.conversation(name): fate for name, (fate, _) in self.payments.items()}
+        fate = fates.get(checkout, "4999")
+        return {"code": fate, "detail": ""}
+
+    def conversation(self, name):
+        return f"{self.run}_{name}"
+
+    def receipt(self, name):
+        return f"SK{self.run}{list(self.payments).index(name)}"
+
+    def paid(self):
+        return [name for name, (fate, _) in self.payments.items() if fate == "0"]
+
+    def tell_push(self, *, amount=100):
+        """The callback of the push, which may have been told before."""
+        for name, (fate, _) in self.payments.items():
+            code = int(fate)
+            told = {"receipt": self.receipt(name), "amount": amount}
+            mpesa.post(self.rt, "stk", mpesa.push_result(self.conversation(name), code, **told))
+
+    def tell_payouts(self, *, door="b2c_result"):
+        """The results of all payouts so far, the newest first."""
+        for name, (fate, request) in reversed(self.payments.items()):
+            told = mpesa.payout_result(
+                request, int(fate), receipt=self.receipt(name), conversation=self.conversation(name)
+            )
+            mpesa.post(self.rt, door, told)
+
+    def answer_questions(self):
+        """What the books say, to every question that is open; of an unknown id they say nothing."""
+        for conversation, asked in self.questions.items():
+            if "receipt" in asked:
+                known = asked["receipt"] in map(self.receipt, self.paid())
+                said = mpesa.status_result(
+                    conversation, code=0 if known else 25, receipt=asked["receipt"]
+                )
+            else:
+                said = self.about_payout(conversation, asked["ocid"])
+            mpesa.post(self.rt, "status_result", said)
+        self.questions.clear()
+
+    def about_payout(self, conversation, ocid):
+        if ocid not in self.payments:
+            return mpesa.status_result(conversation, code=25)
+        fate, _ = self.payments[ocid]
+        return mpesa.status_result(
+            conversation,
+            "Completed" if fate == "0" else "Cancelled",
+            receipt=self.receipt(ocid),
+            payer=f"{B2C_SHORTCODE} - HOUSE",
+            payee="254712000001 - AMINA",
+        )
+
+
+@pytest.fixture
+def believing(rt):
+    """Examples come on top of each other: what the day brings must not wait for its second word."""
+    rt.config = rt.config.model_copy(update={"daraja_confirm_over": 10**12})
+    return rt
+
+
+def test_whatever_happens_to_a_deposit_it_is_credited_as_often_as_it_was_paid(
+    believing, amina, wait, counts
+):
+    rt = believing
+    events = st.sampled_from(["work", "tell", "lie", "query", "answer", "crash", "wait"])
+
+    @settings(max_examples=counts.schedules, **QUIET)
+    @given(
+        st.sampled_from(ANSWERS), st.sampled_from(["0", "0", "1032"]), st.lists(events, max_size=8)
+    )
+    def schedule(answer, fate, happens):
+        wait(minutes=10)
+        books, before = Books(rt, [answer], [fate]), mpesa.balance(rt, amina)
+        asked = teller.ask(rt, amina, 100)
+        acts = {
+            "work": lambda: mpesa.work(rt),
+            "tell": books.tell_push,
+            "lie": lambda: books.tell_push(amount=1_000),
+            "query": lambda: mpesa.sweep(rt),
+            "answer": books.answer_questions,
+            "crash": lambda: crash(rt, "stk"),
+            "wait": lambda: wait(minutes=2),
+        }
+        for event in happens:
+            wait(seconds=3)
+            acts[event]()
+        mpesa.work(rt)
+        books.tell_push()
+        for _ in range(3):  # the claim, the question about it, and its answer
+            wait(minutes=5)
+            mpesa.sweep(rt)
+            books.answer_questions()
+
+        paid = books.paid()
+        assert mpesa.balance(rt, amina) - before == 100_00 * len(paid)
+        assert receipts(rt, asked) == [(books.receipt(name), True) for name in paid]
+        assert (teller.state(rt, asked) == DepositState.CREDITED) == bool(paid)
+        assert len(books.payments) <= 1
+
+    schedule()
+    assert teller.clean(rt)
+
+
+def test_whatever_happens_to_a_payout_it_is_paid_once_or_given_back_once(
+    believing, amina, wait, counts
+):
+    rt = believing
+    events = st.sampled_from(
+        ["work", "work", "tell", "time out", "ask", "answer", "crash", "wait", "resume"]
+    )
+
+    @settings(max_examples=counts.schedules, **QUIET)
+    @given(
+        st.lists(st.sampled_from(ANSWERS), max_size=4),
+        st.lists(st.sampled_from(["0", "0", "2040", "1", "26"]), max_size=3),
+        st.lists(events, max_size=10),
+    )
+    def schedule(answers, fates, happens):
+        people.fund(rt, amina, 100_00)
+        books, before = Books(rt, answers, fates), mpesa.balance(rt, amina)
+        pending, number = cashier.pending(rt), cashier.withdraw(rt, amina, 100)
+        acts = {
+            "work": lambda: mpesa.work(rt),
+            "tell": books.tell_payouts,
+            "time out": lambda: books.tell_payouts(door="b2c_timeout"),
+            "ask": lambda: mpesa.sweep(rt),
+            "answer": books.answer_questions,
+            "crash": lambda: crash(rt, "b2c"),
+            "wait": lambda: wait(minutes=3),
+            "resume": lambda: resume(rt),
+        }
+        for event in happens:
+            wait(seconds=7)
+            acts[event]()
+        for _ in range(ROUNDS):
+            if cashier.state(rt, number) >= PayoutState.PAID:
+                break
+            resume(rt)
+            wait(minutes=25)
+            mpesa.sweep(rt)
+            books.answer_questions()
+
+        state, paid = cashier.state(rt, number), books.paid()
+        assert len(paid) <= 1
+        assert (state == PayoutState.PAID) == bool(paid)
+        given_back = mpesa.balance(rt, amina) - (before - 100_00)
+        assert given_back == (100_00 if state == PayoutState.FAILED else 0)
+        kept = cashier.pending(rt) - pending
+        assert kept == (0 if state in (PayoutState.PAID, PayoutState.FAILED) else 100_00)
+        if kept:  # M-PESA never saw it, and cannot say so: that is for a person to end
+            assert state in (PayoutState.IN_DOUBT, PayoutState.NEEDS_HUMAN)
+            close(rt, number)
+
+    schedule()
+    assert teller.clean(rt)
+
+
+def crash(rt, kind):
+    """A worker takes the promise, commits, and dies before it calls; its loss is found at once."""
+    with rt.transaction() as tx:
+        ids = select(Promise.id).where(Promise.kind == kind).order_by(Promise.id.desc())
+        promise_id = tx.scalar(ids.limit(1))
+    with rt.transaction() as tx:
+        promise = outbox.claim(tx, promise_id, now=rt.now())
+        if promise is None:
+            return
+        errand = jobs.ERRANDS[kind]
+        if errand.begin(tx, promise, rt.now()) is None:
+            outbox.drop(promise, now=rt.now())
+            return
+    with rt.transaction() as tx:
+        tx.get_one(Promise, promise_id).claimed_at -= rt.config.sending_stuck * 2
+    jobs.recover(promise_id)
+
+
+def resume(rt):
+    if cashier.is_paused(rt):
+        cashier.resume(rt)
+
+
+def close(rt, number):
+    """Two people would: out of the way of the next example."""
+    with rt.transaction() as tx:
+        payout = mpesa.payout(rt, number)
+        payouts.release(tx, tx.merge(payout, load=False), "not_paid", payouts.PAYOUT["not_paid"],
+                        now=rt.now())  # fmt: skip
+
+
+def receipts(rt, asked):
+    with rt.transaction() as tx:
+        rows = select(MpesaReceipt).where(MpesaReceipt.deposit_id == asked.deposit_id)
+        return [(row.receipt, row.confirmed_at is not None) for row in tx.scalars(rows)]

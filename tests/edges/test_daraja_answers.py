@@ -1,0 +1,169 @@
+"""What Daraja's answers mean: the whole table, line by line, and what is not in it."""
+
+import pytest
+import requests
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from core.errors import NotSent, Rejected, Unknown
+from mpesa import answers
+from mpesa.answers import B2C, STATUS, STK, STK_QUERY, StaleToken
+
+LOCK = "Unable to lock subscriber, a transaction is already in process for the current subscriber"
+SPIKE = {
+    "fault": {
+        "faultstring": "Spike arrest violation. Allowed rate : MessageRate{messagesPerPeriod=5}",
+        "detail": {"errorcode": "policies.ratelimit.SpikeArrestViolation"},
+    }
+}
+STALE = {
+    "fault": {
+        "faultstring": "Invalid access token",
+        "detail": {"errorcode": "keymanagement.service.invalid_access_token"},
+    }
+}
+
+
+def says(code: str, message: str) -> dict[str, str]:
+    return {"requestId": "1-2-3", "errorCode": code, "errorMessage": message}
+
+
+# product, status, body, meaning, our name for it
+ROWS = [
+    # the gateway did not let it in
+    (STK, 404, says("404.001.03", "Invalid Access Token"), StaleToken, "token"),
+    (B2C, 401, says("401.002.01", "Error Occurred - Invalid Access Token - x"), StaleToken,
+     "token"),
+    (STATUS, 400, says("400.003.01", "Invalid Access Token"), StaleToken, "token"),
+    (STATUS, 401, says("401.001", "Invalid Access Token"), StaleToken, "token"),
+    (B2C, 401, STALE, StaleToken, "token"),
+    (B2C, 401, says("401.002.01", "Invalid API call as no apiproduct match found"), NotSent,
+     "no_product"),
+    (STK, 429, SPIKE, NotSent, "throttled"),
+    (B2C, 429, None, NotSent, "throttled"),
+    (STK, 500, says("500.003.02", "Error Occurred: Spike Arrest Violation"), NotSent, "throttled"),
+    (B2C, 500, says("500.003.03", "Quota Violation"), NotSent, "throttled"),
+    (B2C, 403, says("403.002.1001", "Forbidden"), NotSent, "gateway"),
+    (B2C, 404, says("404.001.01", "Resource not found"), NotSent, "path"),
+    (STK, 405, says("405.001", "GET Method Not Allowed"), NotSent, "path"),
+    # a question asked too early
+    (STK_QUERY, 500, says("500.001.1001", "The transaction is being processed"), Unknown,
+     "in_flight"),
+    (STK_QUERY, 400, says("400.002.02", "Bad Request - Invalid CheckoutRequestID"), Unknown,
+     "in_flight"),
+    # M-PESA refused it
+    (STK, 400, says("400.002.02", "Bad Request - Invalid Amount"), Rejected, "field"),
+    (B2C, 400, says("400.002.02", "Bad Request - Invalid PartyB"), Rejected, "field"),
+    (B2C, 400, says("400.003.02", "Bad Request - Invalid ResultURL"), Rejected, "field"),
+    (STK, 500, says("500.001.1001", LOCK), Rejected, "locked"),
+    (STK, 500, says("500.001.1001", "Merchant does not exist"), Rejected, "merchant"),
+    (STK, 500, says("500.001.1001", "[MerchantValidate] - Wrong credentials"), Rejected,
+     "credentials"),
+    (STK, 400, says("400.777", "Something new"), Rejected, "refused"),
+    (STK, 403, says("403.777", "Something new"), Rejected, "refused"),
+    (STK, 404, says("404.777", "Something new"), Rejected, "refused"),
+    # it may have been done
+    (B2C, 500, says("500.002.1001", "Duplicate OriginatorConversationID."), Unknown, "duplicate"),
+    (B2C, 500, says("500.002.1001", "System internal error."), Unknown, "internal"),
+    (B2C, 500, says("500.002.1001", "Service is currently under maintenance"), Unknown,
+     "maintenance"),
+    (STK, 500, says("500.003.02", "System is busy. Please try again in few minutes."), Unknown,
+     "busy"),
+    (B2C, 500, says("500.003.1001", "Internal Server Error"), Unknown, "internal"),
+    # and what the table does not know
+    (STK, 500, says("500.001.1001", "Something new"), Unknown, "unclear"),
+    (B2C, 500, says("500.001.1001", LOCK), Unknown, "unclear"),
+    (B2C, 500, says("500.001.1001", "The transaction is being processed"), Unknown, "unclear"),
+    (B2C, 400, says("400.777", "Something new"), Unknown, "unclear"),
+    (B2C, 403, says("403.777", "Something new"), Unknown, "unclear"),
+    (B2C, 403, None, Unknown, "unclear"),
+    (STK, 403, None, Unknown, "unclear"),
+    (B2C, 400, None, Unknown, "unclear"),
+    (B2C, 503, None, Unknown, "unclear"),
+    (STK, 302, None, Unknown, "unclear"),
+    (B2C, 500, {"fault": "odd"}, Unknown, "unclear"),
+    (B2C, 504, {"fault": {"faultstring": "Gateway Timeout", "detail": 7}}, Unknown, "unclear"),
+    # 200, but not yes
+    (B2C, 200, None, Unknown, "unclear"),
+    (STK, 200, {}, Unknown, "unclear"),
+    (B2C, 200, {"ResponseCode": "1", "ResponseDescription": "Rejected"}, Unknown, "unclear"),
+    (B2C, 200, {"ResponseCode": "0"}, Unknown, "unreadable"),
+    (STK, 200, {"ResponseCode": "0", "CheckoutRequestID": " "}, Unknown, "unreadable"),
+    (STK_QUERY, 200, {"ResponseCode": "0", "ResultCode": None}, Unknown, "unreadable"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("product", "status", "body", "meaning", "name"), ROWS)
+def test_each_answer_means_one_thing(product, status, body, meaning, name):
+    with pytest.raises((NotSent, Rejected, Unknown)) as said:
+        answers.read(product, status, body)
+
+    assert (said.type, said.value.code) == (meaning, name)
+
+
+def test_every_line_of_the_table_is_needed():
+    """Each line decides at least one of the answers above."""
+    deciding = set()
+    for product, status, body, _, _ in ROWS:
+        code, message = answers._envelope(body or {})
+        rows = (row for row in answers.TABLE if row.fits(product, status, code, message))
+        deciding.add(next(rows, None))
+
+    assert [row for row in answers.TABLE if row not in deciding] == []
+
+
+@pytest.mark.parametrize(
+    ("product", "body"),
+    [
+        (STK, {"ResponseCode": "0", "CheckoutRequestID": "ws_CO_1", "MerchantRequestID": "1"}),
+        (STK_QUERY, {"ResponseCode": "0", "ResultCode": 1032}),
+        (STK_QUERY, {"ResponseCode": "0", "ResultCode": 0}),
+        (B2C, {"ResponseCode": 0, "ConversationID": "AG_1"}),
+        (STATUS, {"ResponseCode": "0", "ConversationID": "AG_1"}),
+    ],
+)
+def test_yes_is_yes(product, body):
+    assert answers.read(product, 200, body) == body
+
+
+def test_no_detail_is_longer_than_staff_can_read():
+    with pytest.raises(Unknown) as said:
+        answers.read(B2C, 500, says("500.999", "x" * 10_000))
+
+    assert len(said.value.detail) == answers.DETAIL
+
+
+class Pool:
+    """What urllib3's errors want to know of a pool."""
+
+    host, port = "127.0.0.1", 9
+
+
+def wrapped(reason: Exception) -> MaxRetryError:
+    return MaxRetryError(Pool(), "/", reason)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (requests.ConnectionError(wrapped(NewConnectionError(Pool(), "refused"))), NotSent),
+        (requests.ConnectionError(wrapped(NameResolutionError("x", Pool(), OSError()))), NotSent),
+        (requests.ConnectTimeout(wrapped(ConnectTimeoutError(Pool(), "slow"))), NotSent),
+        (requests.ReadTimeout(ReadTimeoutError(Pool(), "/", "slow")), Unknown),
+        (requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError())),
+         Unknown),
+        (requests.ConnectionError(wrapped(ProtocolError("cut"))), Unknown),
+        (requests.exceptions.SSLError(wrapped(SSLError("bad record"))), Unknown),
+        (requests.exceptions.ChunkedEncodingError("cut"), Unknown),
+        (requests.RequestException(), Unknown),
+    ],
+)  # fmt: skip
+def test_a_broken_line_is_not_sent_only_where_it_never_stood(error, meaning):
+    assert type(answers.of_failure(error)) is meaning

@@ -1,0 +1,1 @@
+"""Every screen a caller can meet, by noun; `entry` is the first."""

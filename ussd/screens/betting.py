@@ -1,0 +1,202 @@
+"""Betting: find a game, choose a pick and a stake, see what it may bring, and place the bet."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core import betting, customers, ledger, markets
+from core import money as amounts
+from core.effects import Channel, Recalled, Refused
+from core.errors import Refusal
+from core.markets import MarketLine, MarketView
+from ussd.pages import clip
+from ussd.screens import money, secrets, verdicts
+from ussd.visit import Answer, Ask, Choice, Link, Menu, Page, Visit, effect, link, reader, screen
+
+GAMES_MOST = 20  # of a list; who looks for another one types its number
+QUESTION_SHORT = 24  # septets of a question in a list, beside number, game code and time
+QUESTION_AGAIN = 18  # where it was read in full two screens before
+CODE_DIGITS = 6
+
+
+@screen
+def menu(visit: Visit) -> Menu:
+    """The ways to a game."""
+    customers.refuse_play(visit.known, now=visit.now)
+    return Menu(
+        visit.say("ussd.bet_menu"),
+        [
+            Choice(visit.say("ussd.closing_soon"), link(games, order="closing")),
+            Choice(visit.say("ussd.biggest_pool"), link(games, order="pool")),
+            Choice(visit.say("ussd.by_number"), link(number)),
+        ],
+        idle=True,
+    )
+
+
+@screen
+def games(visit: Visit) -> Menu:
+    """The open games in one order or the other."""
+    order = visit.args["order"]
+    found = markets.open_list(visit.tx, now=visit.now, order=order, limit=GAMES_MOST)
+    title = {"closing": "ussd.closing_soon", "pool": "ussd.biggest_pool"}[order]
+    lines = [Choice(_line(visit, game, order), link(game_page, code=game.code)) for game in found]
+    return Menu(visit.say(title if found else "ussd.no_games"), lines, live=True, idle=True)
+
+
+@screen
+def number(visit: Visit) -> Ask:
+    """A game by its number, as posters and friends give it."""
+    return Ask(visit.say("ussd.ask_number"), Link(game_page, {}), read=game_code, keep="code")
+
+
+@reader
+def game_code(answer: Answer) -> int:
+    """The digits of a game's number."""
+    if not (answer.text.isascii() and answer.text.isdigit()) or len(answer.text) > CODE_DIGITS:
+        raise Refusal("ussd.no_such_game", code=answer.text[:CODE_DIGITS])
+    return int(answer.text)
+
+
+@screen
+def game_page(visit: Visit) -> Menu:
+    """The game: its pool now, and what a shilling on each pick would bring."""
+    game = _game(visit)
+    if not game.is_open(visit.now):
+        facts = {"code": game.code, "question": game.question}
+        return Menu(visit.say("ussd.game_closed", **facts), [], idle=True)
+    picks = [
+        Choice(
+            visit.say("ussd.pick", name=pick.name, times=_times(pick.estimate)),
+            link(stake, code=game.code, outcome=pick.number),
+            digit=str(pick.number),
+        )
+        for pick in game.outcomes
+    ]
+    facts = {"code": game.code, "question": game.question, "pool": game.pool}
+    return Menu(visit.say("ussd.game", at=game.closes_at, **facts), picks)
+
+
+@screen
+def stake(visit: Visit) -> Ask:
+    """How much."""
+    game, pick = _game(visit), visit.args["outcome"]
+    least, most = game.min_stake, game.max_stake
+    facts = {"outcome": _name(game, pick), "code": game.code, "min": least, "max": most}
+    balance = ledger.balance(visit.tx, visit.known.id)
+    return Ask(
+        visit.say("ussd.ask_stake", balance=balance, **facts),
+        then=link(confirm, market=game.id, **visit.args),
+        read=stake_amount,
+        keep="stake",
+        given={"least": least, "most": most},
+    )
+
+
+@reader
+def stake_amount(answer: Answer) -> int:
+    """A stake this game takes."""
+    amount = amounts.read(answer.text)
+    if amount < answer.given["least"]:
+        raise Refusal("betting.stake_low", min=answer.given["least"])
+    if amount > answer.given["most"]:
+        raise Refusal("betting.stake_high", max=answer.given["most"])
+    return amount
+
+
+@screen
+def confirm(visit: Visit) -> Page | Link:
+    """What is about to be bet. Before it, the money is looked for, and above the limit the PIN."""
+    game, pick, staked = _game(visit), visit.args["outcome"], visit.args["stake"]
+    balance = ledger.balance(visit.tx, visit.known.id)
+    if balance < staked:
+        return link(short, balance=balance, stake=staked, short=staked - balance)
+    facts = {"stake": staked, "outcome": _name(game, pick), "code": game.code}
+    if not visit.args.get("pin") and _over_limit(visit, staked):
+        return Ask(
+            visit.say("ussd.ask_pin_to_bet", **facts),
+            then=link(confirm, **visit.args),
+            read=secrets.right_pin,
+            keep="pin",
+            secret=True,
+        )
+    question, estimate = clip(game.question, QUESTION_AGAIN), game.estimate(pick, staked)
+    facts |= {"question": question, "estimate": estimate, "at": game.closes_at}
+    return Menu(
+        visit.say("ussd.confirm_bet", **facts),
+        [Choice(visit.say("ussd.place_bet"), link(place, **visit.args))],
+    )
+
+
+def _placed(verdict: Recalled) -> Link:
+    if verdict.verdict == "done":
+        return link(placed, bet=verdict.facts["bet_id"], balance=verdict.facts["balance"])
+    if verdict.reason == "betting.short_of_funds":
+        return link(short, **verdict.facts)
+    return verdicts.no(verdict)
+
+
+@effect("bet", then=_placed, kept=True)
+def place(visit: Visit) -> Mapping[str, Any] | Refused:
+    """Place the bet, from the wallet."""
+    answer = betting.place_bet(
+        visit.tx,
+        key=visit.decision,
+        customer_id=visit.known.id,
+        market_id=visit.args["market"],
+        outcome=visit.args["outcome"],
+        stake=visit.args["stake"],
+        channel=Channel.USSD,
+        session=visit.session,
+        with_pin=bool(visit.args.get("pin")),
+        no_pin_limit=visit.config.ussd_no_pin_limit,
+    )
+    if isinstance(answer, Refused):
+        return answer
+    return {"bet_id": answer.bet_id, "balance": answer.balance}
+
+
+@screen
+def placed(visit: Visit) -> Menu:
+    """The bet stands."""
+    bet = betting.one_bet(visit.tx, visit.known.id, visit.args["bet"])
+    assert bet is not None, "a bet that was placed is there"
+    facts = {"bet": bet.id, "stake": bet.stake, "outcome": bet.outcome_name}
+    facts |= {"code": bet.market_code, "estimate": bet.estimate, "balance": visit.args["balance"]}
+    again = Choice(visit.say("ussd.bet_again"), link(menu))
+    return Menu(visit.say("ussd.bet_placed", **facts), [again], idle=True)
+
+
+@screen
+def short(visit: Visit) -> Menu:
+    """Too little in the wallet, and how to change that."""
+    need = money.enough(visit.config, visit.args["short"])
+    choices = [Choice(visit.say("ussd.deposit_now", amount=need), link(money.sure, amount=need))]
+    return Menu(visit.say("betting.short_of_funds", **visit.args), choices)
+
+
+def _game(visit: Visit) -> MarketView:
+    game = markets.by_code(visit.tx, visit.args["code"])
+    if game is None:
+        raise Refusal("ussd.no_such_game", code=visit.args["code"])
+    return game
+
+
+def _name(game: MarketView, number: int) -> str:
+    return next(pick.name for pick in game.outcomes if pick.number == number)
+
+
+def _line(visit: Visit, game: MarketLine, order: str) -> str:
+    facts = {"code": game.code, "question": clip(game.question, QUESTION_SHORT)}
+    if order == "pool":
+        return visit.say("ussd.game_by_pool", pool=game.pool, **facts)
+    return visit.say("ussd.game_by_closing", at=game.closes_at, **facts)
+
+
+def _times(estimate: int) -> str:
+    """What KES 1 brings, the way odds are written."""
+    return f"{estimate // 100}.{estimate % 100:02}"
+
+
+def _over_limit(visit: Visit, staked: int) -> bool:
+    today = betting.staked_without_pin(visit.tx, visit.known.id, now=visit.now)
+    return today + staked > visit.config.ussd_no_pin_limit
