@@ -50,9 +50,7 @@ class Bet(Base):
     with_pin: Mapped[bool]
     session: Mapped[str]
     placed_at: Mapped[datetime]
-    xact: Mapped[int] = mapped_column(
-        server_default=text("((pg_current_xact_id())::text)::bigint")
-    )
+    xact: Mapped[int] = mapped_column(server_default=text("((pg_current_xact_id())::text)::bigint"))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def take_push(
     fits = notice.amount == deposit.amount and (
         notice.phone is None or same_phone(notice.phone, deposit.phone)
     )
-    if _is_much(tx, deposit, now=now, config=config):
+    if not fits or _is_much(tx, deposit, now=now, config=config):
         return hold(tx, deposit, notice, "confirming" if fits else "mismatch", now=now)
     verdict = credit(
         tx,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from core.runtime import Runtime
 
@@ -28,15 +28,20 @@ class Finding:
 def verify(rt: Runtime) -> list[Finding]:
     """Check every invariant against the same moment; reads only, and holds nobody up."""
     with rt.engine.connect() as connection:
-        connection = connection.execution_options(
+        snapshot = connection.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         # The house's own statements are short; this one reads everything there is.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        findings = []
-        for number, name, query in INVARIANTS:
-            rows = connection.execute(text(f"SELECT * FROM ({query}) broken LIMIT {SHOWN}"))  # noqa: S608
-            findings.append(Finding(number, name, tuple(map(dict, rows.mappings()))))
+        snapshot.execute(text("SET LOCAL statement_timeout = 0"))
+        return prove(snapshot)
+
+
+def prove(snapshot: Connection) -> list[Finding]:
+    """Check every invariant as this connection sees the rows."""
+    findings = []
+    for number, name, query in INVARIANTS:
+        rows = snapshot.execute(text(f"SELECT * FROM ({query}) broken LIMIT {SHOWN}"))  # noqa: S608
+        findings.append(Finding(number, name, tuple(map(dict, rows.mappings()))))
     return findings
 
 

@@ -44,7 +44,11 @@ def test_a_key_used_for_something_else_is_a_fault(rt):
 
 def test_transfers_are_never_changed_or_removed(ground, rt, urls):
     move(rt, uuid.uuid4(), 1_00)
-    for statement in ("UPDATE transfer SET amount = 2", "DELETE FROM transfer", "TRUNCATE transfer"):
+    for statement in (
+        "UPDATE transfer SET amount = 2",
+        "DELETE FROM transfer",
+        "TRUNCATE transfer",
+    ):
         with pytest.raises(DBAPIError), rt.transaction() as tx:
             tx.execute(text(statement))
 

@@ -77,7 +77,9 @@ def test_a_market_nobody_bet_on_settles_too(rt, derby, wanjiku, kamau):
 
 
 def test_odd_cents_go_to_somebody_and_chunks_change_nothing(rt, derby, wanjiku, kamau):
-    crowd = [people.customer(rt, f"+2547120001{n:02}", "Some One", money=1_000_00) for n in range(7)]
+    crowd = [
+        people.customer(rt, f"+2547120001{n:02}", "Some One", money=1_000_00) for n in range(7)
+    ]
     keep_in_wallets(rt)
     for number, person in enumerate(crowd):
         games.placed(rt, person, derby, 1, 20 + number * 7)

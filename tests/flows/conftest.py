@@ -106,7 +106,6 @@ def work(rt: Runtime, network: Network) -> Callable[[], None]:
     return until_quiet
 
 
-
 @pytest.fixture
 def phone(network: Network, work: Callable[[], None]) -> Callable[[str], Phone]:
     """`phone("+254712000001")`: a phone in somebody's hand."""

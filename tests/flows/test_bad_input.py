@@ -126,12 +126,14 @@ FORMS = st.dictionaries(
 )
 BODIES = st.binary(max_size=300) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["Body", "stkCallback", "Result", "ResultCode", "CheckoutRequestID"])
-        | st.text(max_size=8),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["Body", "stkCallback", "Result", "ResultCode", "CheckoutRequestID"])
+            | st.text(max_size=8),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=8,
 )
@@ -142,7 +144,9 @@ def test_no_door_answers_5xx_to_any_input(rt, counts, work):
     client = wsgi.create_app(rt).test_client()
     aggregator = f"/hooks/{rt.config.aggregator_hook_token[0].get_secret_value()}"
     daraja = f"/hooks/{rt.config.daraja_hook_token[0].get_secret_value()}"
-    texts = [f"{aggregator}/{end}" for end in ("ussd", "ussd/end", "sms", "sms/delivery", "sms/optout")]
+    texts = [
+        f"{aggregator}/{end}" for end in ("ussd", "ussd/end", "sms", "sms/delivery", "sms/optout")
+    ]
     callbacks = [
         f"{daraja}/{end}"
         for end in ("stk", "b2c/result", "b2c/timeout", "status/result", "status/timeout")
