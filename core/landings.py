@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 COMPLETED = "completed"
 ENDED = frozenset({"cancelled", "declined", "expired"})
+RECEIPT_WITHIN = timedelta(minutes=15)  # or a person has to look for it
 UNSETTLED = (*WAITING, DepositState.REFUSED, DepositState.NOT_PAID)
 """States that the word "paid" still changes."""
 
@@ -209,8 +210,8 @@ def _await_receipt(tx: Session, deposit: Deposit, *, now: datetime) -> str:
     """Paid, says M-PESA, but without a receipt nothing is credited."""
     if deposit.state not in UNSETTLED:
         return "duplicate"
-    deposit.state, deposit.ask_at, deposit.reason = DepositState.AWAITING_RECEIPT, None, None
-    log.warning("paid without a receipt", deposit_id=deposit.id)
+    deposit.state, deposit.reason = DepositState.AWAITING_RECEIPT, None
+    deposit.ask_at = now + RECEIPT_WITHIN
     facts = {"amount": deposit.amount}
     tell(tx, deposit, "money.deposit_awaiting_receipt", facts, part="awaiting", now=now)
     return "no receipt"

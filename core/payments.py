@@ -163,4 +163,4 @@ class PayoutPause(Base):
     detail: Mapped[str]
     paused_at: Mapped[datetime]
     resumed_at: Mapped[datetime | None]
-    resumed_by: Mapped[str | None]
+    resumed_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))

@@ -114,7 +114,9 @@ def _take(
             return _mismatched(payout, now=now)
         return _paid(tx, payout, notice, source=Source.B2C, now=now, config=config)
     if payout.state not in SENT:
-        log.warning("failure of a payout that has ended", payout_id=payout.id, code=notice.code)
+        log.warning(
+            "failure of a payout that has ended", payout_id=payout.id, result_code=notice.code
+        )
         return "late"
     reason = of_payout(notice.code)
     if reason.act is Act.DOUBT:

@@ -23,6 +23,7 @@ from core.payments import HeldFor, Payout, PayoutPause, PayoutState
 from core.reasons import GATEWAY_TROUBLE, PAYOUT, Act, PayoutReason
 from core.runtime import current
 from core.say import say
+from core.staff import Role, Staff, require
 
 log = structlog.get_logger(__name__)
 
@@ -86,18 +87,19 @@ def paused(tx: Session) -> PayoutPause | None:
 
 def pause(tx: Session, reason: str, detail: str, *, now: datetime) -> None:
     """Pay nothing out until a person resumes it. A pause that is on stays as it is."""
-    log.error("payouts paused", code=reason, detail=detail)
+    log.error("payouts paused", result_code=reason, reason=detail)
     row = insert(PayoutPause).values(reason=reason, detail=detail, paused_at=now)
     tx.execute(row.on_conflict_do_nothing())
 
 
-def resume(tx: Session, *, by: str, now: datetime) -> bool:
+def resume(tx: Session, *, by: Staff, now: datetime) -> bool:
     """Let payouts go again; the sweep sends what was held. False if they were not paused."""
+    require(by, Role.FINANCE, Role.ADMIN)
     live = select(PayoutPause).where(PayoutPause.resumed_at.is_(None)).with_for_update()
     found = tx.scalar(live)
     if found is None:
         return False
-    found.resumed_at, found.resumed_by = now, by
+    found.resumed_at, found.resumed_by = now, by.id
     return True
 
 
@@ -123,7 +125,7 @@ def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now
     if reason.act in (Act.RELEASE_AND_PAUSE, Act.TOP_UP):
         pause(tx, code, reason.meaning, now=now)
     if verdict == "released":
-        log.warning("payout failed", payout_id=payout.id, code=code)
+        log.warning("payout failed", payout_id=payout.id, result_code=code)
         customer = tx.get_one(Customer, payout.customer_id)
         facts = {"why": say(reason.sentence, customer.lang)}
         tell(tx, payout, "money.payout_returned", facts, now=now)

@@ -51,7 +51,11 @@ def sweep(tx: Session, now: datetime, config: Config) -> None:
         .with_for_update(skip_locked=True)
     )
     for deposit in tx.scalars(due):
-        _query(tx, deposit, now=now, config=config)
+        if deposit.state == DepositState.AWAITING_RECEIPT:
+            log.error("paid, and no receipt came", deposit_id=deposit.id)
+            deposit.ask_at = None
+        else:
+            _query(tx, deposit, now=now, config=config)
 
 
 def _begin_push(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] | None:
@@ -162,7 +166,7 @@ def _match_lost(tx: Session, now: datetime, config: Config) -> None:
         if lost is not None and receipts.find(tx, notice.receipt or "") is None:
             orphans.match(orphan, landings.hold(tx, lost, notice, "claimed", now=now), now=now)
     for orphan in orphans.between(tx, orphans.PUSH, None, now - KEPT):
-        log.error("callback of no known push", orphan_id=orphan.id)
+        log.error("callback of no known push", ids=[orphan.id])
         orphans.match(orphan, "unmatched", now=now)
 
 

@@ -167,8 +167,9 @@ class Postgres:
         with contextlib.closing(psycopg2.connect(self.url("postgres", "postgres"))) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
-            cursor.execute(f"CREATE ROLE {OWNER} LOGIN CREATEDB")  # tests clone databases
-            cursor.execute(f"GRANT pg_signal_backend TO {OWNER}")  # and drop them while in use
+            # Tests clone databases, drop them while in use, and wipe what only grows.
+            cursor.execute(f"CREATE ROLE {OWNER} LOGIN CREATEDB IN ROLE pg_signal_backend")
+            cursor.execute(f"GRANT SET ON PARAMETER session_replication_role TO {OWNER}")
             cursor.execute(f"CREATE ROLE {APP} LOGIN")
             cursor.execute(f"CREATE DATABASE {self.database} OWNER {OWNER}")
 

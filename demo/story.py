@@ -108,7 +108,7 @@ class Story:
     def _bet(self, amina: Phone, baraka: Phone, market: str) -> None:
         amina.dial().sees(f"KES {DEPOSIT}").press("1", "3").sees("number").press(market)
         amina.sees(QUESTION, "1 Yes", "2 No").press("1").sees("How much").press(str(YES))
-        amina.sees(f"KES {YES} on Yes").press("1").sees("is placed", f"KES {DEPOSIT - YES}")
+        amina.sees(f"KES {YES} on Yes").press("1").sees("placed", f"KES {DEPOSIT - YES}")
         baraka.text(f"{market}#2#{NO}")
         baraka.await_sms(market, f"KES {DEPOSIT - NO}", timeout=PATIENCE)
         self.tell(f"bet on two handsets: {YES} on Yes by USSD, {NO} on No by SMS")

@@ -7,6 +7,7 @@ from typing import Any
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from core.errors import NotSent, PartnerError, Rejected, Unknown
+from core.log import scrub
 
 STK, STK_QUERY, B2C, STATUS = "stk", "stk_query", "b2c", "status_query"
 EVERY = frozenset({STK, STK_QUERY, B2C, STATUS})
@@ -125,11 +126,16 @@ NEEDED: Mapping[str, str] = {
 
 def _meaning(product: str, status: int, body: Mapping[str, Any] | None) -> PartnerError:
     code, message = _envelope(body or {})
-    detail = f"{status} {code} {message}".strip()[:DETAIL]
     for row in TABLE:
         if row.fits(product, status, code, message):
-            return row.verdict(detail, code=row.name)
-    return Unknown(detail, code="unclear")
+            # Daraja quotes a token it refuses, and details are kept and shown.
+            told = "" if row.verdict is StaleToken else message
+            return row.verdict(_detail(status, code, told), code=row.name)
+    return Unknown(_detail(status, code, message), code="unclear")
+
+
+def _detail(status: int, code: str, message: str) -> str:
+    return scrub(f"{status} {code} {message}".strip())[:DETAIL]
 
 
 def _envelope(body: Mapping[str, Any]) -> tuple[str, str]:

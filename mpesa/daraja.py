@@ -203,7 +203,7 @@ class Daraja:
                 )
             except requests.RequestException as error:
                 meaning = answers.of_failure(error)
-                log.warning("daraja gave no answer", product=product, error=meaning.code)
+                log.warning("daraja gave no answer", product=product, error_code=meaning.code)
                 raise meaning from error
         seconds = round(time.perf_counter() - started, 3)
         log.info("daraja answered", product=product, status=response.status_code, seconds=seconds)

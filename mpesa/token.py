@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import LockNotOwnedError, RedisError
 
 from core.crypto import KeyRing, Unopenable
 from core.errors import NotSent
@@ -39,13 +40,7 @@ class SharedToken:
         try:
             if (kept := self._kept()) and kept != instead_of:
                 return kept
-            with self.redis.lock(
-                f"{self.name}:lock", timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS
-            ):
-                # Whoever held the lock before us may have minted it meanwhile.
-                if (kept := self._kept()) and kept != instead_of:
-                    return kept
-                return self._renew()
+            return self._renewed(instead_of)
         except RedisError as error:
             raise NotSent(f"no token: {type(error).__name__}", code="token_store") from error
 
@@ -59,6 +54,18 @@ class SharedToken:
         except (Unopenable, ValueError):
             return None  # under a key that is gone: mint another
         return str(opened["token"])
+
+    def _renewed(self, instead_of: str | None) -> str:
+        """Another's new token, if one was minted while we waited for the lock; else our own."""
+        name, token = f"{self.name}:lock", ""
+        # A lock that Redis forgot while we held it takes nothing from the token.
+        with (
+            suppress(LockNotOwnedError),
+            self.redis.lock(name, timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS),
+        ):
+            kept = self._kept()
+            token = kept if kept and kept != instead_of else self._renew()
+        return token
 
     def _renew(self) -> str:
         token, seconds = self.mint()

@@ -18,52 +18,30 @@ from core.staff import Staff
 from demo.engines import Urls
 from tests import people
 from tests.counts import FULL, QUICK, Counts
-from tests.ground import Ground, config_for, prepared
-
-GROUND = pytest.StashKey[Ground]()
-ENDING = pytest.StashKey[contextlib.ExitStack]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """With several workers, the engines are started once, here, before the workers are."""
-    config.stash[ENDING] = contextlib.ExitStack()
-    if hasattr(config, "workerinput"):
-        worker = int(config.workerinput["workerid"].removeprefix("gw"))
-        config.stash[GROUND] = Ground.from_message(config.workerinput["ground"], worker)
-    elif config.getoption("numprocesses", None):
-        _prepare(config)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node) -> None:
-    """Tell a worker where the engines are."""
-    node.workerinput["ground"] = node.config.stash[GROUND].message()
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop what was started."""
-    config.stash[ENDING].close()
-
-
-def _prepare(config: pytest.Config) -> None:
-    config.stash[GROUND] = config.stash[ENDING].enter_context(prepared())
+from tests.ground import Ground, Slate, config_for, prepared
 
 
 @pytest.fixture(scope="session")
-def ground(pytestconfig: pytest.Config) -> Ground:
-    """The engines and the template; a single process starts them when a test first asks."""
-    if GROUND not in pytestconfig.stash:
-        _prepare(pytestconfig)
-    return pytestconfig.stash[GROUND]
+def ground(worker_id: str) -> Iterator[Ground]:
+    """The engines of this process, started when a test first asks."""
+    with prepared(int(worker_id.removeprefix("gw")) if worker_id != "master" else 0) as ground:
+        yield ground
+
+
+@pytest.fixture(scope="session")
+def slate(ground: Ground) -> Iterator[Slate]:
+    """The database that test after test is given."""
+    with contextlib.closing(Slate(ground)) as slate:
+        yield slate
 
 
 @pytest.fixture
-def urls(ground: Ground) -> Iterator[Urls]:
-    """A database of the test's own, and an empty Redis."""
-    with ground.clone() as urls:
-        with Redis.from_url(urls.redis) as redis:
-            redis.flushdb()
-        yield urls
+def urls(slate: Slate) -> Urls:
+    """A house in which nothing has happened yet, and an empty Redis."""
+    urls = slate.clean()
+    with Redis.from_url(urls.redis) as redis:
+        redis.flushdb()
+    return urls
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -36,8 +37,10 @@ class Server:
     """Daraja's place taken by a list of answers; without one it says yes."""
 
     def __init__(self):
-        self.asked, self.tokens, self.answers = [], [], []
-        self.expires = "3599"
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.tokens: list[str] = []
+        self.answers: list[Any] = []
+        self.expires: Any = "3599"
         server = self
 
         class Door(BaseHTTPRequestHandler):

@@ -1,11 +1,12 @@
-"""The ground tests stand on: one migrated template database, and quick clones of it."""
+"""The ground tests stand on: one migrated template database, clones of it, and one wiped again."""
 
 import contextlib
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import psycopg2
 from alembic import command
@@ -15,59 +16,89 @@ from core.config import Config
 from demo import settings
 from demo.engines import Urls, running
 
+WIPE = Path(__file__).parent / "wipe.sql"
 ADMIN_DATABASE = "postgres"  # where one connects to create another
+MOST_WIPES = 100  # of one database: deleted rows stay in its files, and slow what comes after
 
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The engines of this run and the template on them; `worker` tells parallel workers apart."""
+    """The engines of this process and the template on them; `worker` is its number among others."""
 
     urls: Urls
     template: str
-    worker: int = 0
+    worker: int
 
     @contextlib.contextmanager
     def clone(self) -> Iterator[Urls]:
         """A database of one's own, as migrated, for as long as the block."""
-        name = f"{self.template}_{self.worker}_{next(_numbers)}"
+        name = f"{self.template}_{next(_numbers)}"
         with created(self.urls, name, template=self.template):
-            yield Urls(
-                database=self.urls.for_database(name).database,
-                migration=self.urls.for_database(name).migration,
-                redis=_redis_database(self.urls.redis, self.worker),
-            )
-
-    def message(self) -> dict[str, Any]:
-        """What another process needs to stand on the same ground."""
-        return {"urls": asdict(self.urls), "template": self.template}
-
-    @classmethod
-    def from_message(cls, message: dict[str, Any], worker: int) -> Self:
-        """The ground another process prepared."""
-        return cls(Urls(**message["urls"]), message["template"], worker)
+            yield self.urls.for_database(name)
 
 
 @contextlib.contextmanager
-def prepared() -> Iterator[Ground]:
-    """Start the engines and migrate the template."""
-    with running(os.environ, throwaway=True) as urls:
+def prepared(worker: int) -> Iterator[Ground]:
+    """Start engines and migrate the template.
+
+    Each worker has engines of its own: transaction ids are counted by the server, so a long
+    transaction of one worker would be seen in the pools and checkpoints of all.
+    """
+    with running(os.environ, throwaway=True) as engines:
+        redis = f"{engines.redis.partition('?')[0]}?db={worker}"  # they may be shared after all
+        urls = Urls(engines.database, engines.migration, redis)
         template = f"house_test_{os.getpid()}"
         with created(urls, template):
             migrate(config_for(urls.for_database(template)))
-            yield Ground(urls, template)
+            _administer(urls.for_database(template), WIPE.read_text())
+            yield Ground(urls, template, worker)
+
+
+class Slate:
+    """One database for test after test, wiped in between: a clone takes fifty times as long.
+
+    What wiping cannot mend (a changed schema, a held lock, a cut connection) gets a new clone.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.wipes = 0
+        self.lease = contextlib.ExitStack()
+        self.owner: Any = None
+
+    def clean(self) -> Urls:
+        """The addresses of a house in which nothing has happened yet."""
+        self.wipes += 1
+        if self.owner is None or self.wipes > MOST_WIPES or not self._wiped():
+            self.close()
+            self.urls = self.lease.enter_context(self.ground.clone())
+            self.owner = self.lease.enter_context(_connected(self.urls))
+            self.wipes = 0
+        return self.urls
+
+    def close(self) -> None:
+        """Give the database up."""
+        self.lease.close()
+
+    def _wiped(self) -> bool:
+        with contextlib.suppress(psycopg2.Error), self.owner.cursor() as cursor:
+            cursor.execute("SELECT kept.wipe()")
+            return bool(cursor.fetchone()[0])
+        return False
 
 
 @contextlib.contextmanager
 def created(urls: Urls, name: str, *, template: str = "template1") -> Iterator[None]:
     """A new database of the owner's, dropped at the end whoever is still connected."""
     # FILE_COPY takes a third of the time of the default, and nobody is writing to the template.
-    _administer(urls, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    postgres = urls.for_database(ADMIN_DATABASE)
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield
     finally:
-        _administer(urls, f"DROP DATABASE {name} WITH (FORCE)")
+        _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def migrate(config: Config, revision: str = "head") -> None:
@@ -91,11 +122,13 @@ def config_for(urls: Urls, **more: str) -> Config:
 
 
 def _administer(urls: Urls, statement: str) -> None:
-    dsn = urls.for_database(ADMIN_DATABASE).migration.replace("+psycopg2", "")
-    with contextlib.closing(psycopg2.connect(dsn)) as connection:
-        connection.autocommit = True
-        connection.cursor().execute(statement)
+    with _connected(urls) as owner, owner.cursor() as cursor:
+        cursor.execute(statement)
 
 
-def _redis_database(url: str, number: int) -> str:
-    return f"{url.partition('?')[0]}?db={number}"
+@contextlib.contextmanager
+def _connected(urls: Urls) -> Iterator[Any]:
+    """A connection as the owner, where each statement stands alone."""
+    with contextlib.closing(psycopg2.connect(urls.migration.replace("+psycopg2", ""))) as owner:
+        owner.autocommit = True
+        yield owner

@@ -1,7 +1,9 @@
 """M-PESA as the tests pretend it: a Daraja of senders, the bodies it posts, and its worker."""
 
+import functools
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -23,10 +25,12 @@ class Daraja:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.says: dict[str, PartnerError | dict[str, Any]] = {}
         self.meanwhile: dict[str, Any] = {}  # what happens before the answer, by kind
-        for kind in ("stk", "stk_query", "b2c", "status_query"):
-            rt.senders[kind] = lambda request, kind=kind: self.answer(kind, request)
+        rt.senders = {
+            kind: functools.partial(self.answer, kind)
+            for kind in ("stk", "stk_query", "b2c", "status_query")
+        }
 
-    def answer(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, kind: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
         self.asked.append((kind, dict(request)))
         number = len(self.asked)
         if kind in self.meanwhile:

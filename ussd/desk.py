@@ -243,12 +243,12 @@ class Desk:
         if shown.ask is not None:
             return [question(shown.head, shown.lines, note=shown.note, nav=nav)]
         more, back = self._say("ussd.more"), "" if shown.ends else self._say("ussd.back")
-        # What was wrong stands above the text, or in its place if the choices would slip away.
-        for head in filter(None, (f"{shown.note}\n{shown.head}" if shown.note else "", shown.note)):
-            pages = paged(head, shown.lines, nav=nav, more=more, back=back)
-            if len(pages) == 1:
-                return pages
-        return paged(shown.note or shown.head, shown.lines, nav=nav, more=more, back=back)
+        both = "\n".join(filter(None, (shown.note, shown.head)))
+        ways = [paged(both, shown.lines, nav=nav, more=more, back=back)]
+        if shown.note and not shown.ends:
+            # Better without the text than with the choices on another page.
+            ways.append(paged(shown.note, shown.lines, nav=nav, more=more, back=back))
+        return min(ways, key=len)
 
     def _read(self, ask: dict[str, Any], typed: str) -> Any:
         read = cast(Reader, STEPS[ask["read"]])

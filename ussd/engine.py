@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.effects import Recalled
@@ -85,28 +86,33 @@ class Switchboard:
         """The ordinary hop."""
         desk = Desk(self.rt, self.entry, hop, call)
         wanted = desk.meant(typed)
+        came: Leaf | Again | None
         if isinstance(wanted.move, Leaf | Again):
-            desk.turn(wanted.move)
+            came = wanted.move
         else:
-            desk = self._moved(hop, call, wanted.move)
-        return self._put(held, desk, wanted.masked)
+            desk, came = self._moved(hop, call, wanted.move)
+        if came is not None:
+            desk.turn(came)
+        refused = isinstance(came, Again)
+        return self._put(
+            held, desk, transcripts.masked(wanted.masked) if refused else wanted.masked
+        )
 
-    def _moved(self, hop: Hop, call: Call, move: Go | Back | Home) -> Desk:
-        """Move in the hop's one transaction."""
+    def _moved(self, hop: Hop, call: Call, move: Go | Back | Home) -> tuple[Desk, Again | None]:
+        """Move in the hop's one transaction; what was wrong, if it led nowhere."""
+        if isinstance(move, Go):
+            move = replace(move, place=redial.picked_up(self.sessions, hop, move.place))
 
         def work(tx: Session) -> tuple[Desk, Again | None]:
             desk = Desk(self.rt, self.entry, hop, call)
             return desk, desk.move(tx, move)
 
         try:
-            desk, again = self.rt.attempt(work)
+            return self.rt.attempt(work)
         except Refusal as refusal:
             # An effect said no before it wrote a thing, and the transaction is undone with it.
             assert isinstance(move, Go)
-            desk, again = self._refused(hop, call, move, refusal)
-        if again:
-            desk.turn(again)
-        return desk
+            return self._refused(hop, call, move, refusal)
 
     def _refused(
         self, hop: Hop, call: Call, move: Go, refusal: Refusal
@@ -122,8 +128,8 @@ class Switchboard:
     def _dropped(self, held: Held, hop: Hop, now: float) -> Link | None:
         if held.previous is None:
             return None
-        within = self.rt.config.ussd_resume.total_seconds()
-        return redial.dropped(self.sessions, hop, held.previous, now=now, within=within)
+        since = now - self.rt.config.ussd_resume.total_seconds()
+        return redial.dropped(self.sessions, hop, held.previous, since=since)
 
     def _hang_up(self, held: Held, call: Call, hop: Hop) -> Reply:
         """A session that changes its phone or its code is not the one we began: end it."""
@@ -142,4 +148,9 @@ class Switchboard:
 
     def _put(self, held: Held, desk: Desk, typed: str) -> Reply:
         entry = desk.finish(typed)
-        return self.sessions.put(held, desk.call, entry)
+        try:
+            return self.sessions.put(held, desk.call, entry)
+        except SQLAlchemyError as error:
+            # What the hop did is committed and must be told; the call is lost, and found again.
+            log.error("call not kept", exc_info=error, session=desk.call.id)
+            return Reply(desk.call.more, desk.call.reply)

@@ -71,7 +71,8 @@ def meant(call: Call, typed: str, *, key: uuid.UUID, read: Read) -> Meant:
         return Meant(Go([name, args], own_key and uuid.UUID(own_key)), word)
     if call.shown.ask is None:
         return Meant(Again("ussd.wrong_choice"), masked(word))
-    return _answered(call.shown.ask, typed.strip(), key, read)
+    answer = typed.strip() if call.shown.ask["free"] else word
+    return _answered(call.shown.ask, answer, key, read)
 
 
 def plain(typed: str) -> str:

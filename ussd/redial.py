@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from core import effects
-from ussd.calls import Call, Hop
+from ussd.calls import Call, Hop, Place
 from ussd.sessions import Sessions
 from ussd.transcripts import entry
 from ussd.visit import EFFECTS, STEPS, Choice, Link, Menu, Screen, Visit, link, name_of, screen
@@ -17,7 +17,7 @@ def offer(visit: Visit) -> Menu:
     return Menu(
         visit.say("ussd.dropped"),
         [
-            Choice(visit.say("ussd.go_on"), link(resume, **visit.args)),
+            Choice(visit.say("ussd.go_on"), link(resume, session=visit.args["session"])),
             Choice(visit.say("ussd.start_again"), link(visit.entry)),
         ],
     )
@@ -31,41 +31,49 @@ def resume(visit: Visit) -> Link:
         if verdict and verdict.verb in EFFECTS:
             to = EFFECTS[verdict.verb].then(verdict) or link(visit.entry)
             return replace(to, under=[])
+    if not visit.args["stack"]:
+        return link(visit.entry)
     *under, (name, args) = visit.args["stack"]
     return Link(cast(Screen, STEPS[name]), args, under=under)
 
 
-def dropped(
-    sessions: Sessions, hop: Hop, previous: str, *, now: float, within: float
-) -> Link | None:
-    """The offer to make to this caller, if the call before broke off in the middle of something.
+def dropped(sessions: Sessions, hop: Hop, previous: str, *, since: float) -> Link | None:
+    """The offer to make to this caller, if the call before broke off in the middle of something."""
+    call = sessions.peek(previous)
+    if call and call.stack and call.stack[-1][0] == name_of(offer):  # dropped once more: same offer
+        previous = call.stack[-1][1]["session"]
+        call = sessions.peek(previous)
+    if call is None or not _resumable(call, hop) or call.shown.idle or call.at < since:
+        return None
+    return link(offer, session=previous)
 
-    That call is over from then on: were one of its hops still at work, it would be waited for, so
-    what it did is known before anything is offered again.
+
+def picked_up(sessions: Sessions, hop: Hop, place: Place) -> Place:
+    """Where the dropped call was, for `resume`; that call is over from then on.
+
+    A hop of it that is still at work is waited for, so what it did is known before anything is
+    offered again. Other places are left as they are.
     """
-    if not _resumable(sessions.peek(previous), hop, now - within):
-        return None
-    held = sessions.take(replace(hop, session=previous))
-    if held is None:
-        return None
-    if held.call is None or not _resumable(held.call, hop, now - within):
-        sessions.let_go(held)
-        return None
-    sessions.put(held, replace(held.call, left=True), entry(held.call, hop, typed="", note="left"))
-    return link(offer, **_place(held.call))
-
-
-def _resumable(call: Call | None, hop: Hop, since: float) -> bool:
-    if call is None or call.left or not call.more or call.shown.idle or call.at < since:
-        return False
-    same = (call.phone, call.code) == (hop.phone, hop.code)
-    return same and len(_place(call)["stack"]) > 1
-
-
-def _place(call: Call) -> dict[str, Any]:
-    """Where a call was, never beyond a secret, and the decisions that were open on its screen."""
-    if call.stack and call.stack[-1][0] == name_of(offer):  # dropped once more: same offer
-        place: dict[str, Any] = call.stack[-1][1]
+    name, args = place
+    if name != name_of(resume):
         return place
+    held = sessions.take(replace(hop, session=args["session"]))
+    if held is None:
+        return [name, {"stack": [], "keys": []}]
+    if held.call is None or not _resumable(held.call, hop):
+        sessions.let_go(held)
+        return [name, {"stack": [], "keys": []}]
+    sessions.put(held, replace(held.call, left=True), entry(held.call, hop, typed="", note="left"))
+    return [name, _left_at(held.call)]
+
+
+def _resumable(call: Call, hop: Hop) -> bool:
+    """Whether the call was this caller's, and left before its end and beyond its beginning."""
+    same = (call.phone, call.code) == (hop.phone, hop.code)
+    return same and call.more and not call.left and len(_left_at(call)["stack"]) > 1
+
+
+def _left_at(call: Call) -> dict[str, Any]:
+    """Where a call was, never beyond a secret, and the decisions that were open on its screen."""
     stack = call.stack if call.guard is None else call.stack[: call.guard + 1]
     return {"stack": stack, "keys": [key for _, _, key in call.shown.targets.values() if key]}

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -43,7 +44,7 @@ class Sessions:
             held = self._reach(lambda shelf: shelf.take(hop.session, hop.phone, token, self.hold))
             if held:
                 OUTAGE_HOPS.inc(held.shelf is self.postgres)
-                return self._newest(held, begins=not hop.text)
+                return self._with_newest(held, begins=not hop.text)
         return None
 
     def put(self, held: Held, call: Call, entry: dict[str, Any]) -> Reply:
@@ -84,7 +85,7 @@ class Sessions:
                 self._fell(error)
         return act(self.postgres)
 
-    def _newest(self, held: Held, *, begins: bool) -> Held:
+    def _with_newest(self, held: Held, *, begins: bool) -> Held:
         """The hold, with the call of an outage in it if that has gone further than Redis knows.
 
         Redis may have come back with what it held before, or with nothing. A process that saw it
@@ -93,10 +94,14 @@ class Sessions:
         suspect = self.fell_at is not None and time.monotonic() - self.fell_at < self.redis.kept
         if held.shelf is self.postgres or not (suspect or (held.call is None and not begins)):
             return held
-        other = self.postgres.peek(held.session)
+        try:
+            other = self.postgres.peek(held.session)
+        except BaseException:
+            self.let_go(held)
+            raise
         if other is None or (held.call is not None and held.call.seen >= other.seen):
             return held
-        return Held(held.session, held.phone, held.token, other, held.previous, held.shelf)
+        return replace(held, call=other)
 
     def _fell(self, error: RedisError) -> None:
         if self.fell_at is None or time.monotonic() - self.fell_at > self.redis.kept:

@@ -1,16 +1,18 @@
 """`flask payments`: deposits and payouts, and where each stands."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin.commands.common import as_json, done, opened, show
-from core import money, phone
+from admin.commands.common import acting, as_json, by, done, opened, show
+from core import money, payouts, phone
 from core.customers import Customer
 from core.payments import Deposit, DepositState, HeldFor, Payout, PayoutState
+from core.staff import Staff
 
 DEPOSIT, PAYOUT = "deposit", "payout"
 
@@ -50,6 +52,21 @@ def show_one(ref: str, as_json: bool) -> None:
     if facts is None:
         raise click.ClickException(f"There is no payment {ref}.")
     show(facts, as_json, lambda one: "\n".join(f"{name:14} {value}" for name, value in one.items()))
+
+
+@payments.command("resume")
+@by
+def resume(name: str) -> None:
+    """Let payouts go again, once the reason of their pause is mended."""
+    rt = opened()
+    done(rt, lambda tx: _resume(tx, acting(rt, tx, name), rt.now()))
+
+
+def _resume(tx: Session, by: Staff, now: datetime) -> None:
+    why = payouts.paused(tx)
+    if not payouts.resume(tx, by=by, now=now):
+        raise click.ClickException("Payouts are not paused.")
+    click.echo(f"Payouts go again. They were paused: {why and why.detail}")
 
 
 def _facts(tx: Session, ref: str) -> dict[str, Any] | None:

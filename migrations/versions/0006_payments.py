@@ -118,7 +118,7 @@ def _payout() -> None:
           detail text NOT NULL,
           paused_at timestamptz NOT NULL,
           resumed_at timestamptz,
-          resumed_by text
+          resumed_by bigint CONSTRAINT fk_payout_pause_resumed_by_staff REFERENCES staff
         )""")
     op.execute(
         "CREATE UNIQUE INDEX uq_payout_pause_live ON payout_pause ((true)) WHERE resumed_at IS NULL"

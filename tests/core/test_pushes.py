@@ -147,6 +147,9 @@ def test_a_query_that_says_paid_credits_nothing(rt, amina, daraja, wait):
     assert teller.state(rt, asked) == DepositState.AWAITING_RECEIPT
     assert mpesa.balance(rt, amina) == 1_000_00
 
+    wait(minutes=20)
+    mpesa.sweep(rt)
+    assert len(daraja.requests("stk_query")) == 1  # it has been answered; staff have been told
     assert mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1")) == "credited"
     assert mpesa.balance(rt, amina) == 1_100_00
 
@@ -223,6 +226,7 @@ def crash_after_begin(rt):
     """The worker claims the promise, commits, and dies."""
     with rt.transaction() as tx:
         promise = outbox.claim(tx, promise_of(rt), now=rt.now())
+        assert promise is not None
         assert pushes.PUSH.begin(tx, promise, rt.now()) is not None
     age_claim(rt)
 

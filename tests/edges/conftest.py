@@ -28,7 +28,8 @@ def server():
 @pytest.fixture
 def client(ground, server):
     """A Daraja client of that server; `changes` are settings."""
-    with Redis.from_url(ground.urls.redis) as redis:
+    database = f"{ground.urls.redis.partition('?')[0]}?db={ground.worker}"
+    with Redis.from_url(database) as redis:
         redis.flushdb()
         yield lambda **changes: daraja.client(ground, server, redis, **changes)
         redis.flushdb()

@@ -1,7 +1,12 @@
 """What Daraja's answers mean: the whole table, line by line, and what is not in it."""
 
+from socket import gaierror
+from typing import Any
+
 import pytest
 import requests
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     MaxRetryError,
@@ -12,7 +17,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from core.errors import NotSent, Rejected, Unknown
+from core.errors import NotSent, PartnerError, Rejected, Unknown
 from mpesa import answers
 from mpesa.answers import B2C, STATUS, STK, STK_QUERY, StaleToken
 
@@ -36,7 +41,7 @@ def says(code: str, message: str) -> dict[str, str]:
 
 
 # product, status, body, meaning, our name for it
-ROWS = [
+ROWS: list[tuple[str, int, Any, type[PartnerError], str]] = [
     # the gateway did not let it in
     (STK, 404, says("404.001.03", "Invalid Access Token"), StaleToken, "token"),
     (B2C, 401, says("401.002.01", "Error Occurred - Invalid Access Token - x"), StaleToken,
@@ -133,30 +138,38 @@ def test_yes_is_yes(product, body):
     assert answers.read(product, 200, body) == body
 
 
+def test_what_staff_get_to_see_has_no_token_and_no_phone_in_it():
+    for code, message in (
+        ("401.002.01", "Error Occurred - Invalid Access Token - s3cr3tt0k3nOfTheHouse"),
+        ("500.999", "Cannot pay 254712345678"),
+    ):
+        with pytest.raises((NotSent, Unknown)) as said:
+            answers.read(B2C, 401, says(code, message))
+        assert code in said.value.detail
+        assert not {"s3cr3tt0k3nOfTheHouse", "254712345678"} & set(said.value.detail.split())
+
+
 def test_no_detail_is_longer_than_staff_can_read():
     with pytest.raises(Unknown) as said:
-        answers.read(B2C, 500, says("500.999", "x" * 10_000))
+        answers.read(B2C, 500, says("500.999", "no " * 10_000))
 
     assert len(said.value.detail) == answers.DETAIL
 
 
-class Pool:
-    """What urllib3's errors want to know of a pool."""
-
-    host, port = "127.0.0.1", 9
+LINE, POOL = HTTPConnection("127.0.0.1", 9), HTTPConnectionPool("127.0.0.1", 9)
 
 
 def wrapped(reason: Exception) -> MaxRetryError:
-    return MaxRetryError(Pool(), "/", reason)  # type: ignore[arg-type]
+    return MaxRetryError(POOL, "/", reason)
 
 
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
-        (requests.ConnectionError(wrapped(NewConnectionError(Pool(), "refused"))), NotSent),
-        (requests.ConnectionError(wrapped(NameResolutionError("x", Pool(), OSError()))), NotSent),
-        (requests.ConnectTimeout(wrapped(ConnectTimeoutError(Pool(), "slow"))), NotSent),
-        (requests.ReadTimeout(ReadTimeoutError(Pool(), "/", "slow")), Unknown),
+        (requests.ConnectionError(wrapped(NewConnectionError(LINE, "refused"))), NotSent),
+        (requests.ConnectionError(wrapped(NameResolutionError("x", LINE, gaierror()))), NotSent),
+        (requests.ConnectTimeout(wrapped(ConnectTimeoutError(LINE, "slow"))), NotSent),
+        (requests.ReadTimeout(ReadTimeoutError(POOL, "/", "slow")), Unknown),
         (requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError())),
          Unknown),
         (requests.ConnectionError(wrapped(ProtocolError("cut"))), Unknown),

@@ -66,6 +66,21 @@ def test_many_at_once_mint_one_token(client, server):
     assert len(server.asked) == 8
 
 
+def test_a_lock_that_redis_forgot_takes_nothing_from_the_token(client, server):
+    line = client()
+    mint = line.token.mint
+
+    def forgetful():
+        line.token.redis.flushdb()
+        return mint()
+
+    line.token.mint = forgetful
+    line.pay(PAY)
+
+    assert server.tokens == ["token-1"]
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("expires", ["3599", 3599, "soon", 30])
 def test_a_token_is_kept_for_its_life_less_a_minute_and_sealed(client, server, expires):
     server.expires = expires

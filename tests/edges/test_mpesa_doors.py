@@ -65,7 +65,7 @@ def path(rt: Runtime, door: str, place: int = 0) -> str:
 def test_only_m_pesa_gets_in(rt, visitor, door):
     other = {"REMOTE_ADDR": "203.0.113.9"}
     spoofed = other | {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}
-    body = {"Body": {}}
+    body: dict[str, object] = {"Body": {}}
 
     assert visitor.post(f"/hooks/{'0' * 64}/{door}", json=body).status_code == 404
     assert visitor.post(path(rt, door), json=body, environ_overrides=other).status_code == 403

@@ -1,7 +1,5 @@
 """Betting by SMS, over the door."""
 
-import threading
-
 import pytest
 from sqlalchemy import func, select
 
@@ -12,7 +10,7 @@ from core.markets import Market
 from core.runtime import Runtime
 from tests import games
 from tests.people import AMINA, BRIAN, PIN, WRONG_PIN
-from tests.sms.phone import Phone
+from tests.sms.phone import Phone, at_once
 
 COUPON = ("Gor Mahia", "Draw", "AFC Leopards")
 
@@ -56,13 +54,7 @@ def test_the_same_message_id_acts_once_and_is_answered_once(rt, phone, amina, ma
 
 
 def test_copies_at_the_same_instant_act_once(rt, phone, amina, market) -> None:
-    phones = [Phone(rt, AMINA) for _ in range(8)]
-    crowd = [threading.Thread(target=one.text, args=("101#1#50",), kwargs={"id": "one"})
-             for one in phones]  # fmt: skip
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join()
+    at_once(rt, AMINA, ["101#1#50"] * 8, id="one")
     assert (len(bets(rt)), len(phone.inbox()), balance(rt, amina)) == (1, 1, 950)
 
 
@@ -78,11 +70,7 @@ def test_the_same_bet_within_a_minute_is_asked_about(rt, phone, amina, market, w
 
 
 def test_the_same_bet_sent_twice_at_once_is_placed_once(rt, phone, amina, market) -> None:
-    crowd = [threading.Thread(target=Phone(rt, AMINA).text, args=("101#1#50",)) for _ in range(4)]
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join()
+    at_once(rt, AMINA, ["101#1#50"] * 4)
     assert len(bets(rt)) == 1
 
 
@@ -254,14 +242,7 @@ def test_replies_come_in_the_customers_language_whatever_the_keyword(rt, phone, 
 
 
 def test_a_dozen_texts_at_once_bet_no_more_than_there_is(rt, phone, amina, market) -> None:
-    def send(number: int) -> None:
-        Phone(rt, AMINA).text(f"101#1#{400 + number} {PIN}")
-
-    crowd = [threading.Thread(target=send, args=(number,)) for number in range(12)]
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join()
+    at_once(rt, AMINA, [f"101#1#{400 + number} {PIN}" for number in range(12)])
     assert len(bets(rt)) == 2
     with rt.transaction() as tx:
         assert tx.scalar(select(func.sum(Bet.stake))) <= 1_000_00

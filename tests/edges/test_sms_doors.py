@@ -1,7 +1,6 @@
 """The SMS doors: who gets in, what may be posted, and what is kept of it."""
 
 import json
-import threading
 import uuid
 
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +16,7 @@ from core.outbox import Promise
 from core.pins import Found, PinAttempt
 from core.runtime import Runtime
 from tests.people import AMINA, STRANGER, WRONG_PIN
-from tests.sms.phone import Phone, door, path
+from tests.sms.phone import Phone, at_once, door, path
 
 TEXT = {"id": "ATXid_1", "from": AMINA, "to": "22384", "text": "BAL"}
 
@@ -79,27 +78,13 @@ def test_nothing_that_can_be_typed_makes_the_door_fail(rt: Runtime, amina: Custo
 
 
 def test_a_repeat_from_another_thread_waits_and_does_nothing(rt: Runtime, amina: Customer) -> None:
-    crowd = [
-        threading.Thread(target=Phone(rt, AMINA).text, args=("BAL",), kwargs={"id": "one"})
-        for _ in range(6)
-    ]
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join()
+    at_once(rt, AMINA, ["BAL"] * 6, id="one")
     assert (count(rt, InboundText), count(rt, Message)) == (1, 1)
 
 
 def test_no_more_guesses_are_looked_at_than_the_lock_allows(rt: Runtime, amina: Customer) -> None:
     """Fifty wrong PINs at once, each in a text of its own."""
-    crowd = [
-        threading.Thread(target=Phone(rt, AMINA).text, args=(f"W 100 {WRONG_PIN}",))
-        for _ in range(50)
-    ]
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join()
+    at_once(rt, AMINA, [f"W 100 {WRONG_PIN}"] * 50)
     with rt.transaction() as tx:
         tried = tx.execute(
             select(PinAttempt.state, func.count().label("times")).group_by(PinAttempt.state)

@@ -55,7 +55,7 @@ def test_bets_texts_and_the_clock_outlive_every_cut(
         cut(axe)
 
     for number in range(1, 5):
-        phone.await_sms(str(20 + number), timeout=30)
+        phone.await_sms(f"KES {20 + number} on", timeout=30)
     # One whose sending was cut short may come twice, word for word.
     assert len({sms.text for sms in phone.inbox()}) == 5
     balance = rt.attempt(lambda tx: ledger.balance(tx, amina.id))

@@ -79,7 +79,7 @@ def test_a_game_by_number_and_by_its_pool(
     games.derby(rt, wanjiku, question="Will it rain in Nairobi on Saturday?")
     phone.dial().press("1", "2").sees("Biggest pool", "Gor Mahia", "Will it rain", "KES 0")
     phone.press("0", "3").sees("number of the game").press(str(derby.code)).sees("Gor Mahia v")
-    phone.press("0").press("999").sees("no game 999").press("x*1").sees("no game")
+    phone.press("0").press("999").sees("no game with that number").press("x*1").sees("no game")
     phone.press("9" * 30).sees("no game")
 
 

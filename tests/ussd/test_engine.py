@@ -23,7 +23,7 @@ def test_a_wrong_choice_is_told_and_changes_nothing(handset: Handset) -> None:
 
 
 def test_a_digit_may_end_with_a_hash(handset: Handset) -> None:
-    handset.dial().press("1#").sees("Buy kite?")
+    handset.dial().press("1#").sees("Buy kite?").press("00#", "3#", "12#").sees("Buy 12?")
 
 
 def test_an_answer_nobody_can_read_is_asked_again(handset: Handset) -> None:

@@ -226,12 +226,29 @@ def test_a_secret_given_and_left_is_asked_again_only_behind_it(handset: Handset)
 def test_the_call_that_was_left_is_over(handset: Handset, board: Switchboard) -> None:
     handset.dial().press("1")
     old, text = handset.session, handset.text
-    handset.dial().sees("cut off")
+    handset.dial().press("1").sees("Buy kite?")
     late = handset.send("1*1", session=old)
     assert not late.more
     assert "ended" in late.text
     assert handset.send(text, session=old).text.startswith("Buy kite?")  # a late copy, no more
     assert not toys.acts
+
+
+def test_a_doubled_start_does_not_end_the_call_that_is_on(handset: Handset) -> None:
+    """Some networks send a second session start for one dial, under another number."""
+    handset.dial().press("1")
+    assert "cut off" in handset.send("", session="ATUid_doubled").text
+    handset.press("1").sees("Bought: kite")
+    late = handset.send("1", session="ATUid_doubled")
+    assert late.text.startswith("Bought: kite")
+    assert list(toys.acts.values()) == [1]
+
+
+def test_a_call_that_ended_meanwhile_leads_to_the_entry(handset: Handset) -> None:
+    handset.dial().press("3", "5")
+    handset.send("", session="ATUid_other")
+    handset.press("00").sees("Toy shop")
+    assert handset.send("1", session="ATUid_other").text.startswith("Toy shop")
 
 
 def test_a_call_of_another_version_is_as_good_as_lost(

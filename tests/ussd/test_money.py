@@ -93,7 +93,7 @@ def test_the_last_payment_says_how_it_stands_and_can_be_tried_again(
     last_is(DepositState.NOT_PAID, "money.why_cancelled")
     wait(minutes=3)
     phone.dial("3").sees("01 Last: KES 250, not paid").press("01")
-    phone.sees("was not paid. You cancelled it. You were not charged.", "1 Try again")
+    phone.sees("not paid", "You cancelled it. You were not charged.", "1 Try again")
     phone.press("1").sees("Deposit KES 250").press("1").sees("Enter your M-PESA PIN")
     assert count(rt, Deposit) == 2
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select, text
 
 from core.hops import UssdHop, UssdSession
 from core.runtime import Runtime
@@ -113,3 +113,24 @@ def test_transcripts_of_an_outage_are_kept_at_once(
     with rt.transaction() as tx:
         typed = tx.scalars(select(UssdHop.typed).order_by(UssdHop.hop)).all()
     assert typed == ["", "4", "****"]
+
+
+def test_what_was_done_is_told_though_it_can_be_kept_nowhere(
+    handset: Handset, wire: Wire, rt: Runtime
+) -> None:
+    """Redis falls and the table is away, in the middle of a hop whose effect is committed."""
+    handset.dial().press("1").sees("Buy kite?")
+    toys.strokes[:] = [wire.cut, lambda: rename(rt, "ussd_session", "away")]
+    handset.press("1").sees("Bought: kite")
+    rename(rt, "away", "ussd_session")
+    wire.mend()
+    handset.repeat().sees("Bought: kite")
+    assert list(toys.acts.values()) == [1]
+
+
+def rename(rt: Runtime, old: str, new: str) -> None:
+    """As the owner of the tables."""
+    owner = create_engine(rt.config.migration_database_url)
+    with owner.begin() as tx:
+        tx.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+    owner.dispose()

@@ -21,6 +21,9 @@ def redis_holds(rt: Runtime) -> str:
         b"string": rt.redis.get,
         b"hash": rt.redis.hgetall,
         b"stream": rt.redis.xrange,
+        b"list": lambda key: rt.redis.lrange(key, 0, -1),
+        b"zset": lambda key: rt.redis.zrange(key, 0, -1),
+        b"set": rt.redis.smembers,
     }
     keys = list(rt.redis.scan_iter())
     return str([(key, read[rt.redis.type(key)](key)) for key in keys])

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.effects import Recalled, Refused
@@ -26,6 +26,7 @@ acts: Counter[uuid.UUID] = Counter()  # how often each decision was acted on
 tries: Counter[uuid.UUID] = Counter()  # how often each answer was looked at by the guard
 stock = ["apples", "pears", "plums"]  # a list that moves
 broken: list[Exception] = []  # what the next act stumbles over after it acted
+strokes: list[Callable[[], object]] = []  # of fate, while an act is at work
 
 
 def clear() -> None:
@@ -33,6 +34,7 @@ def clear() -> None:
     acts.clear()
     tries.clear()
     broken.clear()
+    strokes.clear()
     stock[:] = ["apples", "pears", "plums"]
 
 
@@ -69,6 +71,8 @@ def buy(visit: Visit) -> Mapping[str, Any]:
     acts[visit.decision] += 1
     if broken:
         raise broken.pop()
+    for stroke in strokes:
+        stroke()
     return {"what": visit.args["what"]}
 
 

@@ -8,13 +8,13 @@ from core import money as amounts
 from core.effects import Channel, Recalled, Refused
 from core.errors import Refusal
 from core.markets import MarketLine, MarketView
-from ussd.pages import clip
+from ussd.pages import LIMIT, clip
 from ussd.screens import money, secrets, verdicts
 from ussd.visit import Answer, Ask, Choice, Link, Menu, Page, Visit, effect, link, reader, screen
 
 GAMES_MOST = 20  # of a list; who looks for another one types its number
 QUESTION_SHORT = 24  # septets of a question in a list, beside number, game code and time
-QUESTION_AGAIN = 18  # where it was read in full two screens before
+SHORTEST = 12  # septets of a question that still say something
 CODE_DIGITS = 6
 
 
@@ -53,7 +53,7 @@ def number(visit: Visit) -> Ask:
 def game_code(answer: Answer) -> int:
     """The digits of a game's number."""
     if not (answer.text.isascii() and answer.text.isdigit()) or len(answer.text) > CODE_DIGITS:
-        raise Refusal("ussd.no_such_game", code=answer.text[:CODE_DIGITS])
+        raise Refusal("ussd.no_such_game")
     return int(answer.text)
 
 
@@ -67,7 +67,7 @@ def game_page(visit: Visit) -> Menu:
     picks = [
         Choice(
             visit.say("ussd.pick", name=pick.name, times=_times(pick.estimate)),
-            link(stake, code=game.code, outcome=pick.number),
+            link(stake, market=game.id, outcome=pick.number),
             digit=str(pick.number),
         )
         for pick in game.outcomes
@@ -85,7 +85,7 @@ def stake(visit: Visit) -> Ask:
     balance = ledger.balance(visit.tx, visit.known.id)
     return Ask(
         visit.say("ussd.ask_stake", balance=balance, **facts),
-        then=link(confirm, market=game.id, **visit.args),
+        then=link(confirm, **visit.args),
         read=stake_amount,
         keep="stake",
         given={"least": least, "most": most},
@@ -119,12 +119,9 @@ def confirm(visit: Visit) -> Page | Link:
             keep="pin",
             secret=True,
         )
-    question, estimate = clip(game.question, QUESTION_AGAIN), game.estimate(pick, staked)
-    facts |= {"question": question, "estimate": estimate, "at": game.closes_at}
-    return Menu(
-        visit.say("ussd.confirm_bet", **facts),
-        [Choice(visit.say("ussd.place_bet"), link(place, **visit.args))],
-    )
+    facts |= {"estimate": game.estimate(pick, staked), "at": game.closes_at}
+    choice = Choice(visit.say("ussd.place_bet"), link(place, **visit.args))
+    return Menu(_with_question(visit, game.question, choice, facts), [choice])
 
 
 def _placed(verdict: Recalled) -> Link:
@@ -175,10 +172,21 @@ def short(visit: Visit) -> Menu:
 
 
 def _game(visit: Visit) -> MarketView:
-    game = markets.by_code(visit.tx, visit.args["code"])
+    """The game that was chosen; a number may belong to another one day, a game stays what it is."""
+    if "market" in visit.args:
+        game = markets.view(visit.tx, visit.args["market"])
+    else:
+        game = markets.by_code(visit.tx, visit.args["code"])
     if game is None:
-        raise Refusal("ussd.no_such_game", code=visit.args["code"])
+        raise Refusal("ussd.no_such_game")
     return game
+
+
+def _with_question(visit: Visit, question: str, choice: Choice, facts: Mapping[str, Any]) -> str:
+    """The confirmation, with as much of the question as leaves the choice on the same screen."""
+    bare = visit.say("ussd.confirm_bet", question="", **facts)
+    rest = LIMIT - len("\n".join((bare, f"1 {choice.label}", visit.say("ussd.nav"))))
+    return visit.say("ussd.confirm_bet", question=clip(question, max(rest, SHORTEST)), **facts)
 
 
 def _name(game: MarketView, number: int) -> str:
