@@ -144,7 +144,7 @@ def my_bets(
 def one_bet(tx: Session, customer_id: int, bet_id: int) -> BetLine | None:
     """One bet of the customer's."""
     row = tx.execute(ONE_BET, {"customer": customer_id, "bet": bet_id}).one_or_none()
-    return row and _line(row)
+    return None if row is None else _line(row)
 
 
 def _bets(where: str) -> Any:

@@ -97,7 +97,7 @@ def record(
 def recall(tx: Session, key: uuid.UUID) -> Recalled | None:
     """What the decision `key` led to, or None if it was never acted on."""
     row = tx.execute(RECALL, {"key": key}).one_or_none()
-    return row and Recalled(row.verb, row.verdict, row.reason, row.facts)
+    return None if row is None else Recalled(row.verb, row.verdict, row.reason, row.facts)
 
 
 # One statement for every kind of effect row: a lost reply must be found whatever it was about.

@@ -267,13 +267,23 @@ def open_list(
         .scalar_subquery()
     )
     found = select(
-        Market.id, Market.code, Market.question, Market.category, Market.closes_at, pool
+        Market.id,
+        Market.code,
+        Market.question,
+        Market.category,
+        Market.closes_at,
+        pool.label("pool"),
     ).where(Market.status == Status.OPEN, Market.opens_at <= now, Market.closes_at > now)
     if category is not None:
         found = found.where(func.lower(Market.category) == category.lower())
     first: tuple[Any, ...] = (pool.desc(),) if order == "pool" else ()
     page = found.order_by(*first, Market.closes_at, Market.id).offset(offset).limit(limit)
-    return [MarketLine(*row[:5], pool=Cents(int(row[5]))) for row in tx.execute(page)]
+    return [
+        MarketLine(
+            row.id, row.code, row.question, row.category, row.closes_at, Cents(int(row.pool))
+        )
+        for row in tx.execute(page)
+    ]
 
 
 def categories(tx: Session, *, now: datetime) -> Sequence[str]:

@@ -130,7 +130,6 @@ class Settings(BaseModel):
     token_margin: Wait = _seconds(60)
 
     # Promises and payments
-    sweep_seconds: Count = 10
     send_retry: Waits = _after(5, 30, 120, 600, 3600)
     sending_stuck: Wait = _seconds(120)
     stk_delay: Wait = _seconds(3)

@@ -207,7 +207,7 @@ def preview(tx: Session, market: Market, *, winner: int | None, source: str) -> 
     won = book[winner].staked if winner in book else 0
     refunding = won == 0
     net = pool if refunding else max(won, pool - pool * market.fee_bp // BASIS)
-    content = {
+    content: dict[str, Any] = {
         "market": market.id,
         "winner": winner,
         "source": source,

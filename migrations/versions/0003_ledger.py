@@ -33,7 +33,7 @@ def upgrade() -> None:
           CONSTRAINT ck_wallet_not_overdrawn CHECK (balance >= 0)
         ) WITH (fillfactor = 50)""")
     # No foreign keys to account: the functions look accounts up themselves, and a reference would
-    # take a row lock on the pool's account for every bet. `ledger verify` proves there are no strays.
+    # lock the pool's account for every bet. `ledger verify` proves that there are no strays.
     op.execute("""
         CREATE TABLE transfer (
           id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_transfer PRIMARY KEY,

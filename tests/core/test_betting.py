@@ -160,20 +160,11 @@ def test_no_bet_slips_in_behind_the_close(rt, amina, brian, wanjiku):
 
 
 def test_an_older_snapshot_is_refused(rt, amina, derby):
-    with pytest.raises(DBAPIError) as fault, rt.sessions() as tx:
-        tx.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        betting.place_bet(
-            tx,
-            key=uuid.uuid4(),
-            customer_id=amina.id,
-            market_id=derby.id,
-            outcome=1,
-            stake=40_00,
-            channel=effects.Channel.USSD,
-            session="test",
-            with_pin=True,
-            no_pin_limit=0,
-        )
+    older = rt.engine.execution_options(isolation_level="REPEATABLE READ")
+    rt.sessions.configure(bind=older)
+
+    with pytest.raises(DBAPIError) as fault:
+        games.bet(rt, amina, derby, 1, 40)
 
     assert fault.value.orig.pgcode == "HL005"
 

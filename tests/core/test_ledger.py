@@ -57,8 +57,8 @@ def test_the_house_role_cannot_write_ledger_rows(rt):
     for statement in (
         "INSERT INTO account (kind) VALUES (12)",
         "UPDATE wallet SET balance = 1",
-        "INSERT INTO transfer (key, kind, debit_account, credit_account, amount, event_id, event_at)"
-        " VALUES (gen_random_uuid(), 1, 1, 2, 5, gen_random_uuid(), now())",
+        "INSERT INTO transfer (key, kind, debit_account, credit_account, amount, event_id,"
+        " event_at) VALUES (gen_random_uuid(), 1, 1, 2, 5, gen_random_uuid(), now())",
     ):
         with pytest.raises(DBAPIError, match="permission denied"), rt.transaction() as tx:
             tx.execute(text(statement))

@@ -58,7 +58,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.house = model.House()
         names = [f"+25471200001{number}" for number in range(PEOPLE)]
         self.people = [people.customer(rt, phone, "Some One") for phone in names]
-        for number, person in enumerate(self.people):
+        for number in range(PEOPLE):
             self.house.wallets[number] = 0
             self.house.cash_out[number] = number == 0
         with rt.transaction() as tx:

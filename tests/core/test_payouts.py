@@ -276,6 +276,45 @@ def test_reserving_is_once_per_key(rt, amina):
             reserve(rt, amina, amount, uuid.uuid4())
 
 
+@pytest.mark.parametrize(
+    ("first", "verdicts"),
+    [
+        ("paid", ["paid", "duplicate", "conflict", "paid"]),
+        ("released", ["released", "incident", "incident", "duplicate"]),
+    ],
+)
+def test_the_database_ends_a_payout_once_whoever_asks(rt, amina, first, verdicts):
+    number = cashier.withdraw(rt, amina, 300)
+    paid = "SELECT payout_paid(:payout, '{}', '600986', :amount, 5::smallint, now())"
+    back = "SELECT payout_release(:payout, 9::smallint, '2040', 'money.why_payout_failed')"
+    ends = {"paid": paid.format("SKP1PAYOUT"), "released": back}
+
+    said = [
+        end(rt, statement, number)
+        for statement in (ends[first], ends["paid"], paid.format("SKP2PAYOUT"), back)
+    ]
+
+    assert said == verdicts
+    assert cashier.pending(rt) == 0
+    assert mpesa.balance(rt, amina) == (700_00 if first == "paid" else 1_000_00)
+    assert teller.clean(rt)
+
+
+def test_the_database_knows_only_true_ends(rt, amina):
+    number = cashier.withdraw(rt, amina, 300)
+    other = "SELECT payout_paid(:payout, 'SKP1PAYOUT', '600986', :amount - 1, 5::smallint, now())"
+    assert end(rt, other, number) == "mismatch"
+    with faulting("HL006"):
+        end(rt, "SELECT payout_release(:payout, 8::smallint, '0', '')", number)
+
+    assert cashier.pending(rt) == 300_00
+
+
+def end(rt, statement, number):
+    with rt.transaction() as tx:
+        return tx.scalar(text(statement), {"payout": number, "amount": 300_00})
+
+
 @contextmanager
 def faulting(sqlstate):
     """A fault of the database, by its name."""

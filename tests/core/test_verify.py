@@ -21,7 +21,8 @@ BREAKS = {
     "the M-PESA account is receipts in less receipts out": """
         UPDATE transfer SET credit_account = (SELECT id FROM account WHERE kind = 10)
          WHERE kind = 5""",
-    "what the house holds is what it owes": "UPDATE transfer SET credit_account = 999 WHERE kind = 5",
+    "what the house holds is what it owes": """
+        UPDATE transfer SET credit_account = 999 WHERE kind = 5""",
     "every bet has its stake and its end": "UPDATE bet SET stake = stake + 1",
     "balance-after chains are unbroken": "UPDATE transfer SET debit_seq = 7 WHERE kind = 2",
 }

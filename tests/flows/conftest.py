@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 from werkzeug.serving import make_server
 
 import wsgi
-from core import ticks, verify
+from core import verify
 from core.config import Config
 from core.runtime import Runtime
 from demo import settings
