@@ -71,26 +71,12 @@ def ask(
             args={"amount": amount}, now=now,
         )  # fmt: skip
         return refused
-    number = tx.scalars(select(func.nextval(func.pg_get_serial_sequence("deposit", "id")))).one()
-    deposit = Deposit(
-        id=number,
-        key=key,
-        ref=_ref(number),
-        customer_id=customer.id,
-        phone=customer.phone,
-        amount=amount,
-        shortcode=config.mpesa_shortcode,
-        channel=channel,
-        session=session,
-        state=DepositState.CREATED,
-        created_at=now,
-    )
-    tx.add(deposit)
+    deposit = _created(tx, key, customer, amount, channel, session, now=now, config=config)
     outbox.promise(
-        tx, "stk", {"deposit_id": number}, key=uuid.uuid5(key, "stk"), now=now,
+        tx, "stk", {"deposit_id": deposit.id}, key=uuid.uuid5(key, "stk"), now=now,
         due_at=now + config.stk_delay, customer_id=customer.id,
     )  # fmt: skip
-    return Asked(number, deposit.ref, Cents(amount), again=False)
+    return Asked(deposit.id, deposit.ref, Cents(amount), again=False)
 
 
 def last(tx: Session, customer_id: int) -> DepositLine | None:
@@ -143,6 +129,35 @@ def _refuses(
     if _paid_lately(tx, customer.id, amount, now):
         return Refused("money.why_same_amount")
     return None
+
+
+def _created(
+    tx: Session,
+    key: uuid.UUID,
+    customer: Customer,
+    amount: int,
+    channel: Channel,
+    session: str,
+    *,
+    now: datetime,
+    config: Config,
+) -> Deposit:
+    number = tx.scalars(select(func.nextval(func.pg_get_serial_sequence("deposit", "id")))).one()
+    deposit = Deposit(
+        id=number,
+        key=key,
+        ref=_ref(number),
+        customer_id=customer.id,
+        phone=customer.phone,
+        amount=amount,
+        shortcode=config.mpesa_shortcode,
+        channel=channel,
+        session=session,
+        state=DepositState.CREATED,
+        created_at=now,
+    )
+    tx.add(deposit)
+    return deposit
 
 
 def _live(tx: Session, customer_id: int, since: datetime) -> bool:

@@ -110,6 +110,11 @@ class Books:
             if door == "b2c_result":
                 self.told.add(name)
 
+    def give_reason_to_give_up(self):
+        """An empty float is none, where M-PESA said that it was that."""
+        name, (fate, _) = list(self.payments.items())[-1] if self.payments else ("", ("", {}))
+        return self.refused or fate in ("2040", "26") or name not in self.told
+
     def answer_questions(self):
         """What the books say, to every question that is open; of an unknown id they say nothing."""
         for conversation, asked in self.questions.items():
@@ -143,109 +148,119 @@ def believing(rt):
     return rt
 
 
+DEPOSIT_EVENTS = st.sampled_from(["work", "tell", "lie", "query", "answer", "crash", "wait"])
+PAYOUT_EVENTS = st.sampled_from(
+    ["work", "work", "tell", "time out", "ask", "answer", "crash", "wait", "resume"]
+)
+
+
 def test_whatever_happens_to_a_deposit_it_is_credited_as_often_as_it_was_paid(
     believing, amina, wait, counts
 ):
-    rt = believing
-    events = st.sampled_from(["work", "tell", "lie", "query", "answer", "crash", "wait"])
-
     @settings(max_examples=counts.schedules, deadline=None, suppress_health_check=NOISY)
     @given(
-        st.sampled_from(ANSWERS), st.sampled_from(["0", "0", "1032"]), st.lists(events, max_size=8)
+        st.sampled_from(ANSWERS),
+        st.sampled_from(["0", "0", "1032"]),
+        st.lists(DEPOSIT_EVENTS, max_size=8),
     )
-    def schedule(answer, fate, happens):
+    def schedule(answer, fate, events):
         wait(minutes=10)
-        books, before = Books(rt, [answer], [fate]), mpesa.balance(rt, amina)
-        asked = teller.ask(rt, amina, 100)
-        acts = {
-            "work": lambda: mpesa.work(rt),
-            "tell": books.tell_push,
-            "lie": books.lie,
-            "query": lambda: mpesa.sweep(rt),
-            "answer": books.answer_questions,
-            "crash": lambda: crash(rt, "stk"),
-            "wait": lambda: wait(minutes=2),
-        }
-        for event in happens:
-            wait(seconds=3)
-            acts[event]()
-        mpesa.work(rt)
-        books.lie()
-        books.tell_push()
-        for _ in range(3):  # the claim, the question about it, and its answer
-            wait(minutes=5)
-            mpesa.sweep(rt)
-            books.answer_questions()
+        books, before = Books(believing, [answer], [fate]), mpesa.balance(believing, amina)
+        asked = teller.ask(believing, amina, 100)
+        live_through_a_deposit(believing, books, events, wait)
 
         paid = books.paid()
-        assert mpesa.balance(rt, amina) - before == 100_00 * len(paid)
-        assert receipts(rt, asked) == [(books.receipt(name), True) for name in paid]
-        assert (teller.state(rt, asked) == DepositState.CREDITED) == bool(paid)
+        assert mpesa.balance(believing, amina) - before == 100_00 * len(paid)
+        assert receipts(believing, asked) == [(books.receipt(name), True) for name in paid]
+        assert (teller.state(believing, asked) == DepositState.CREDITED) == bool(paid)
         assert len(books.payments) <= 1
 
     schedule()
-    assert teller.clean(rt)
+    assert teller.clean(believing)
+
+
+def live_through_a_deposit(rt, books, events, wait):
+    acts = {
+        "work": lambda: mpesa.work(rt),
+        "tell": books.tell_push,
+        "lie": books.lie,
+        "query": lambda: mpesa.sweep(rt),
+        "answer": books.answer_questions,
+        "crash": lambda: crash(rt, "stk"),
+        "wait": lambda: wait(minutes=2),
+    }
+    for event in events:
+        wait(seconds=3)
+        acts[event]()
+    mpesa.work(rt)
+    books.lie()
+    books.tell_push()
+    for _ in range(3):  # the claim, the question about it, and its answer
+        wait(minutes=5)
+        mpesa.sweep(rt)
+        books.answer_questions()
 
 
 def test_whatever_happens_to_a_payout_it_is_paid_once_or_given_back_once(
     believing, amina, wait, counts
 ):
-    rt = believing
-    events = st.sampled_from(
-        ["work", "work", "tell", "time out", "ask", "answer", "crash", "wait", "resume"]
-    )
-
     @settings(max_examples=counts.schedules, deadline=None, suppress_health_check=NOISY)
     @given(
         st.lists(st.sampled_from(ANSWERS), max_size=4),
         st.lists(st.sampled_from(["0", "paid in doubt", "2040", "1", "26"]), max_size=3),
-        st.lists(events, max_size=10),
+        st.lists(PAYOUT_EVENTS, max_size=10),
         st.booleans(),
     )
-    def schedule(answers, fates, happens, results_come):
-        people.fund(rt, amina, 100_00)
-        books, before = Books(rt, answers, fates), mpesa.balance(rt, amina)
-        pending, number = cashier.pending(rt), cashier.withdraw(rt, amina, 100)
-        acts = {
-            "work": lambda: mpesa.work(rt),
-            "tell": books.tell_payouts,
-            "time out": lambda: books.tell_payouts(door="b2c_timeout"),
-            "ask": lambda: mpesa.sweep(rt),
-            "answer": books.answer_questions,
-            "crash": lambda: crash(rt, "b2c"),
-            "wait": lambda: wait(minutes=3),
-            "resume": lambda: resume(rt),
-        }
-        for event in happens:
-            wait(seconds=7)
-            acts[event]()
-        for _ in range(ROUNDS):
-            if cashier.state(rt, number) >= PayoutState.PAID:
-                break
-            resume(rt)
-            wait(minutes=25)
-            mpesa.sweep(rt)
-            if results_come:
-                books.tell_payouts()
-            books.answer_questions()
+    def schedule(answers, fates, events, results_come):
+        people.fund(believing, amina, 100_00)
+        books, before = Books(believing, answers, fates), mpesa.balance(believing, amina)
+        pending, number = cashier.pending(believing), cashier.withdraw(believing, amina, 100)
+        live_through_a_payout(believing, books, events, wait)
+        end_the_doubt(believing, books, number, wait, results_come)
 
-        state, paid = cashier.state(rt, number), books.paid()
+        state, paid = cashier.state(believing, number), books.paid()
         assert len(paid) <= 1
         assert (state == PayoutState.PAID) == bool(paid)
-        if state == PayoutState.FAILED and not books.refused:
-            name, (fate, _) = list(books.payments.items())[-1]
-            # An empty float is no reason to give up, where M-PESA said that it was that.
-            assert fate in ("2040", "26") or name not in books.told
-        given_back = mpesa.balance(rt, amina) - (before - 100_00)
+        assert state != PayoutState.FAILED or books.give_reason_to_give_up()
+        given_back = mpesa.balance(believing, amina) - (before - 100_00)
         assert given_back == (100_00 if state == PayoutState.FAILED else 0)
-        kept = cashier.pending(rt) - pending
+        kept = cashier.pending(believing) - pending
         assert kept == (0 if state in (PayoutState.PAID, PayoutState.FAILED) else 100_00)
         if kept:  # M-PESA never saw it, and cannot say so: that is for a person to end
             assert state in (PayoutState.IN_DOUBT, PayoutState.NEEDS_HUMAN)
-            close(rt, number)
+            close(believing, number)
 
     schedule()
-    assert teller.clean(rt)
+    assert teller.clean(believing)
+
+
+def live_through_a_payout(rt, books, events, wait):
+    acts = {
+        "work": lambda: mpesa.work(rt),
+        "tell": books.tell_payouts,
+        "time out": lambda: books.tell_payouts(door="b2c_timeout"),
+        "ask": lambda: mpesa.sweep(rt),
+        "answer": books.answer_questions,
+        "crash": lambda: crash(rt, "b2c"),
+        "wait": lambda: wait(minutes=3),
+        "resume": lambda: resume(rt),
+    }
+    for event in events:
+        wait(seconds=7)
+        acts[event]()
+
+
+def end_the_doubt(rt, books, number, wait, results_come):
+    """Time goes by, and M-PESA answers what it is asked."""
+    for _ in range(ROUNDS):
+        if cashier.state(rt, number) >= PayoutState.PAID:
+            return
+        resume(rt)
+        wait(minutes=25)
+        mpesa.sweep(rt)
+        if results_come:
+            books.tell_payouts()
+        books.answer_questions()
 
 
 def crash(rt, kind):

@@ -1,15 +1,11 @@
 """A house in earnest: its web door open, its partners simulated, its workers real processes."""
 
 import contextlib
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
-import wsgi
 from core.config import Config
 from core.runtime import Runtime
 from demo import settings
@@ -17,6 +13,7 @@ from demo.engines import RedisServer, Urls, own_folder
 from simulator.driver import Network
 from simulator.server import running
 from simulator.settings import Settings
+from tests.doors import free_port, open_house
 from tests.faults.workers import Crew
 from tests.ground import environment_for
 
@@ -40,9 +37,7 @@ def addresses(urls: Urls, redis_server: RedisServer) -> Urls:
 @pytest.fixture
 def web_port() -> int:
     """Where the house's doors will open."""
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
@@ -69,16 +64,8 @@ def environ(addresses: Urls, network: Network, web_port: int) -> dict[str, str]:
 @pytest.fixture
 def rt(environ: dict[str, str], web_port: int) -> Iterator[Runtime]:
     """The house, with its doors open to the simulated world."""
-    rt = wsgi.build(Config.from_env(environ))
-    server = make_server("127.0.0.1", web_port, wsgi.create_app(rt), threaded=True)
-    serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    serving.start()
-    yield rt
-    server.shutdown()
-    serving.join()
-    server.server_close()
-    rt.engine.dispose()
-    rt.redis.close()
+    with open_house(Config.from_env(environ), web_port) as rt:
+        yield rt
 
 
 @pytest.fixture

@@ -1,16 +1,11 @@
 """A house with open doors in a simulated world, whose workers answer when the test says so."""
 
-import contextlib
-import socket
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
-from werkzeug.serving import make_server
 
-import wsgi
 from core import verify
 from core.config import Config
 from core.runtime import Runtime
@@ -19,6 +14,7 @@ from demo.engines import Urls
 from simulator.driver import Network, Phone
 from simulator.server import running
 from simulator.settings import Settings
+from tests.doors import free_port, open_house
 from tests.ground import environment_for
 
 MPESA_PIN = "1234"
@@ -37,9 +33,7 @@ def world() -> Iterator[str]:
 @pytest.fixture
 def web_port() -> int:
     """Where the house's doors will open."""
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -71,16 +65,8 @@ def config(urls: Urls, network: Network, web_port: int) -> Config:
 @pytest.fixture
 def rt(config: Config, web_port: int) -> Iterator[Runtime]:
     """The house as `wsgi.py` builds it, with its doors open."""
-    rt = wsgi.build(config)
-    server = make_server("127.0.0.1", web_port, wsgi.create_app(rt), threaded=True)
-    serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    serving.start()
-    yield rt
-    server.shutdown()
-    serving.join()
-    server.server_close()
-    rt.engine.dispose()
-    rt.redis.close()
+    with open_house(config, web_port) as rt:
+        yield rt
 
 
 @pytest.fixture

@@ -117,8 +117,22 @@ def test_names_that_are_none_are_asked_for_again(rt, phone):
 
 FORMS = st.dictionaries(
     st.sampled_from(
-        "sessionId phoneNumber serviceCode networkCode text from to id date linkId status input"
-        " senderId failureReason".split()
+        [
+            "sessionId",
+            "phoneNumber",
+            "serviceCode",
+            "networkCode",
+            "text",
+            "from",
+            "to",
+            "id",
+            "date",
+            "linkId",
+            "status",
+            "input",
+            "senderId",
+            "failureReason",
+        ]
     ),
     st.text(max_size=40)
     | st.text(alphabet=string.digits + "*#+ ", max_size=30)
