@@ -35,6 +35,7 @@ DEMO_MARKS = (b"demo", b"test", b"example", b"change")  # what our development s
 VARIETY = 8  # different bytes: sixteen random ones have that many but once in millions
 TEXT_SECRET = 32
 ADULT = 18
+LEAST_PAYOUT = 10_00  # cents: M-PESA sends no less, and the database keeps no payout below it
 
 
 def unsafe(config: Settings) -> Iterator[str]:
@@ -60,6 +61,10 @@ def _crossed(config: Settings) -> Iterator[str]:
     ):
         if getattr(config, low) > getattr(config, high):
             yield f"{low.upper()}: above {high.upper()}"
+    if config.payout_min_amount < LEAST_PAYOUT:
+        yield "PAYOUT_MIN_AMOUNT: under 10 shillings, which M-PESA does not send"
+    if config.payout_max_amount < 2 * config.payout_min_amount:
+        yield "PAYOUT_MAX_AMOUNT: under twice PAYOUT_MIN_AMOUNT; a part could be too small to send"
     if config.mpesa_production != (config.app_env == "production"):
         yield f"MPESA_PRODUCTION: {config.mpesa_production} does not go with {config.app_env}"
 

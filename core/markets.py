@@ -204,7 +204,7 @@ def open_up(tx: Session, code: int, *, by: Staff) -> Market:
 def close(tx: Session, code: int, *, by: Staff) -> Market:
     """Stop the betting now."""
     require(by, Role.TRADER, Role.ADMIN)
-    market = live(tx, code)
+    market = live(tx, code, lock=False)  # the bets' lock comes before the row's, as for the clock
     if not shut(tx, market.id):
         raise Refusal("staff.market_not_open", code=code)
     tx.refresh(market)
@@ -241,11 +241,10 @@ def due_to_close(tx: Session) -> Sequence[int]:
     ).all()
 
 
-def live(tx: Session, code: int) -> Market:
+def live(tx: Session, code: int, *, lock: bool = True) -> Market:
     """The market that has this code now, locked. Raises Refusal if there is none."""
-    market = tx.scalar(
-        select(Market).where(Market.code == code, Market.status < Status.SETTLED).with_for_update()
-    )
+    found = select(Market).where(Market.code == code, Market.status < Status.SETTLED)
+    market = tx.scalar(found.with_for_update() if lock else found)
     if market is None:
         raise Refusal("staff.no_such_market", code=code)
     return market

@@ -44,7 +44,8 @@ def take_result(tx: Session, payload: dict[str, Any], now: datetime) -> str:
         return "unreadable"
     payout = _named(tx, notice.ocid, notice.correlation)
     if payout is None:
-        return _of_dead_attempt(tx, notice) or orphans.keep(tx, orphans.PAYOUT, notice, now=now)
+        dead = _of_dead_attempt(tx, notice, now=now, config=current().config)
+        return dead or orphans.keep(tx, orphans.PAYOUT, notice, now=now)
     return _take(tx, payout, notice, now=now, config=current().config)
 
 
@@ -69,7 +70,9 @@ def take_status(
     if notice.code != OK or status not in (COMPLETED, *ENDED):
         return "open"
     if query.ocid != payout.ocid:
-        return _of_old_query(tx, payout, status, now=now)
+        if status != COMPLETED:
+            return "late"
+        return _dead_was_paid(tx, payout, notice, source=Source.STATUS, now=now, config=config)
     if status == COMPLETED:
         if notice.receipt is None or not _agrees(payout, notice.amount, notice.payee):
             log.error("status answer does not fit its payout", payout_id=payout.id)
@@ -186,23 +189,38 @@ def _new_attempt(tx: Session, payout: Payout, *, now: datetime) -> str:
     return "new attempt"
 
 
-def _of_dead_attempt(tx: Session, notice: PayoutNotice) -> str | None:
+def _of_dead_attempt(
+    tx: Session, notice: PayoutNotice, *, now: datetime, config: Config
+) -> str | None:
     """A late word on an id that was given up as proved dead; None if it is none of ours."""
     dead = None if notice.ocid is None else tx.get(PayoutAttempt, notice.ocid)
     if dead is None:
         return None
-    if notice.code == OK:
-        log.error("dead attempt was paid", payout_id=dead.payout_id)
-        return "incident"
-    return "late"
+    if notice.code != OK:
+        return "late"
+    payout = tx.get_one(Payout, dead.payout_id, with_for_update=True)
+    return _dead_was_paid(tx, payout, notice, source=Source.B2C, now=now, config=config)
 
 
-def _of_old_query(tx: Session, payout: Payout, status: str, *, now: datetime) -> str:
-    if status == COMPLETED:
-        log.error("dead attempt was paid", payout_id=payout.id)
-        payouts.pause(tx, "incident", f"payout {payout.id}: a dead attempt was paid", now=now)
-        return "incident"
-    return "late"
+def _dead_was_paid(
+    tx: Session,
+    payout: Payout,
+    notice: PayoutNotice | StatusNotice,
+    *,
+    source: Source,
+    now: datetime,
+    config: Config,
+) -> str:
+    """M-PESA paid what it had called dead: stop, and book it if the next attempt has not left.
+
+    Else whoever lets payouts go again would have it paid a second time.
+    """
+    log.error("dead attempt was paid", payout_id=payout.id)
+    payouts.pause(tx, "incident", f"payout {payout.id}: a dead attempt was paid", now=now)
+    here = payout.state == PayoutState.QUEUED or payout.held_for == HeldFor.PAUSE
+    if here and notice.receipt and _agrees(payout, notice.amount, notice.payee):
+        _paid(tx, payout, notice, source=source, now=now, config=config)
+    return "incident"
 
 
 def _ask(tx: Session, payout: Payout, *, now: datetime, config: Config) -> None:

@@ -23,6 +23,7 @@ from core.runtime import current
 log = structlog.get_logger(__name__)
 
 IN_FLIGHT = "in_flight"  # an STK query that was answered: not yet
+LOST = (DepositState.SEND_UNKNOWN, DepositState.CONFIRMING, DepositState.NOT_PAID)
 KEPT = timedelta(hours=24)  # an orphan that nobody has matched by then is for a person
 BATCH = 100  # deposits looked at in one sweep
 
@@ -158,7 +159,8 @@ def _match_lost(tx: Session, now: datetime, config: Config) -> None:
     """Payments of a push whose answer was lost, and with it the id that the callback names.
 
     The one push of that phone and amount in doubt at that time is claimed for: M-PESA's answer
-    about the receipt must name this phone as the payer before anything is credited.
+    about the receipt must name this phone as the payer before anything is credited. A claim for
+    it may have been a forgery, so one that is not credited yet can be claimed for again.
     """
     for orphan in orphans.between(tx, orphans.PUSH, now - KEPT, now - config.sending_stuck):
         notice = PushNotice.from_kept(orphan.notice)
@@ -174,7 +176,8 @@ def _in_doubt(tx: Session, notice: PushNotice, came_at: datetime, config: Config
     if notice.code != OK or notice.receipt is None:
         return None
     doubtful = select(Deposit).where(
-        Deposit.state == DepositState.SEND_UNKNOWN,
+        Deposit.state.in_(LOST),
+        Deposit.checkout_request_id.is_(None),
         Deposit.amount == notice.amount,
         Deposit.sending_at.between(came_at - config.stk_expiry, came_at),
     )
@@ -183,6 +186,8 @@ def _in_doubt(tx: Session, notice: PushNotice, came_at: datetime, config: Config
         for deposit in tx.scalars(doubtful.with_for_update())
         if same_phone(notice.phone, deposit.phone)
     ]
+    unclaimed = [one for one in found if one.state == DepositState.SEND_UNKNOWN]
+    found = unclaimed or found
     return found[0] if len(found) == 1 else None
 
 

@@ -24,8 +24,9 @@ T = TypeVar("T")
 Sender = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Takes a request, returns the partner's answer, or raises NotSent, Rejected or Unknown."""
 
-DEADLOCK, SERIALISATION = "40P01", "40001"
-TRIES = 4  # of a transaction that Postgres chose as the victim; more would be a bug to look at
+DEADLOCK, SERIALISATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
+UNDONE = (DEADLOCK, SERIALISATION, LOCK_TIMEOUT)  # no bug: another transaction was in the way
+TRIES = 4  # of a transaction that Postgres gave up; more would be a bug to look at
 DELIVER, PROCESS = "core.jobs.deliver", "core.jobs.process"
 BELLS = {"promised": DELIVER, "received": PROCESS}  # by where `Session.info` keeps them
 JOB_SECONDS = 150  # a worker gives up on a job that takes longer
@@ -83,9 +84,10 @@ class Runtime:
     def attempt(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction, again where it surely came to nothing.
 
-        That is where Postgres broke a deadlock by choosing it, or where the connection turned out
-        to be dead before the commit was sent. One that dies during the commit leaves it in doubt,
-        and the keys of whoever asks again find out.
+        That is where Postgres broke a deadlock by choosing it, where a lock was not given soon (the
+        connection is lent to others before it is asked for again), or where the connection turned
+        out to be dead before the commit was sent. One that dies during the commit leaves it in
+        doubt, and the keys of whoever asks again find out.
         """
         for left in reversed(range(TRIES)):
             committing = False
@@ -97,7 +99,7 @@ class Runtime:
                 return result
             except DBAPIError as error:
                 dead = error.connection_invalidated and not committing
-                if not left or not (dead or _sqlstate(error) in (DEADLOCK, SERIALISATION)):
+                if not left or not (dead or _sqlstate(error) in UNDONE):
                     raise
                 log.warning("transaction again", sqlstate=_sqlstate(error), left=left)
         raise AssertionError("unreachable")

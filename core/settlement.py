@@ -259,12 +259,19 @@ def start(tx: Session, settlement_id: int, *, now: datetime) -> bool:
     return True
 
 
-def step(tx: Session, settlement_id: int, *, chunk: int, cashout_min: int) -> int:
-    """Pay the next `chunk` bets; how many there were.
+def step(tx: Session, settlement_id: int, *, config: Config) -> int:
+    """Pay the next chunk of bets; how many there were.
 
-    Wins from `cashout_min` cents on go to M-PESA for those who have auto cash-out on.
+    Wins go to M-PESA for those who have auto cash-out on, as far as a withdrawal would.
     """
-    return tx.scalar(select(func.settle_chunk(settlement_id, chunk, cashout_min))) or 0
+    paid = func.settle_chunk(
+        settlement_id,
+        config.settle_chunk,
+        config.payout_min_amount,
+        config.payout_max_amount,
+        config.pin_reset_hold,
+    )
+    return tx.scalar(select(paid)) or 0
 
 
 def finish(tx: Session, settlement_id: int) -> bool:

@@ -28,14 +28,7 @@ def work(rt: Runtime, settlement_id: int) -> bool:
         now = rt.now()
         if not rt.attempt(lambda tx: settlement.start(tx, settlement_id, now=now)):
             return False
-        while rt.attempt(
-            lambda tx: settlement.step(
-                tx,
-                settlement_id,
-                chunk=config.settle_chunk,
-                cashout_min=config.payout_min_amount,
-            )
-        ):
+        while rt.attempt(lambda tx: settlement.step(tx, settlement_id, config=config)):
             pass
         return rt.attempt(lambda tx: settlement.finish(tx, settlement_id))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
+from honcho.printer import Printer
 from honcho.process import Process
 
 from demo import engines, settings
@@ -33,7 +34,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the engines are stopped
     with engines.running(os.environ, throwaway=False) as urls, engines.own_folder() as folder:
         environ = _environment(urls, folder / "mpesa.pem")
-        _prepare(environ)
+        _migrate(environ)
         sys.exit(_play(environ, stay=stay))
 
 
@@ -70,17 +71,16 @@ def _free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _prepare(environ: Mapping[str, str]) -> None:
-    """The schema, the staff and the markets, as a release and an operator would."""
-    for command in (["migrate"], ["demo", "seed"]):
-        flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
-        if subprocess.run([*flask, *command], env=environ, cwd=ROOT).returncode:
-            sys.exit(f"flask {' '.join(command)} failed")
+def _migrate(environ: Mapping[str, str]) -> None:
+    """What a release does; nothing of the house starts before it."""
+    migrate = [sys.executable, "-m", "flask", "--app", "wsgi", "migrate"]
+    if subprocess.run(migrate, env=environ, cwd=ROOT).returncode:
+        sys.exit("The database could not be migrated.")
 
 
 def _play(environ: Mapping[str, str], *, stay: bool) -> int:
     """Run the processes until one of them ends: Ctrl-C, a fault, or the story told."""
-    manager = Manager()
+    manager = Manager(Unbroken(sys.stdout))
     manager._process_ctor = Tethered
     for name, command in _commands(stay=stay):
         manager.add_process(name, f"exec setpriv --pdeathsig TERM {command}", env=dict(environ))
@@ -96,6 +96,14 @@ def _commands(*, stay: bool) -> Iterator[tuple[str, str]]:
     yield from ((name, line) for name, line in procfile.processes.items() if name != "release")
     yield "simulator", f"{python} -m simulator"
     yield "story", f"{python} -m demo.story{' --stay' if stay else ''}"
+
+
+class Unbroken(Printer):  # type: ignore[misc]  # honcho carries no types
+    """Prints while somebody reads: Ctrl-C on `make demo | tee log` ends tee before us."""
+
+    def write(self, message: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            super().write(message)
 
 
 class Tethered(Process):  # type: ignore[misc]  # honcho carries no types

@@ -46,6 +46,8 @@ class Story:
         """From dial to payout; raises AssertionError at the first thing that is not so."""
         before = self._money()
         amina, baraka = itertools.islice(self._strangers(), 2)
+        amina.change(name="AMINA WANJIKU")
+        baraka.change(name="BARAKA OTIENO")
         self._sign_up_by_ussd(amina)
         self._deposit_by_ussd(amina)
         self._join_and_deposit_by_sms(baraka)
@@ -166,8 +168,11 @@ class Story:
 def main() -> None:
     """Play it on the house and the world that the environment names."""
     network = Network(os.environ["DARAJA_BASE_URL"])
+    _flask("demo", "seed")  # staff and markets, while the processes start
     for address in (f"{network.base_url}/control/health", f"{os.environ['PUBLIC_URL']}/readyz"):
         _await(address)
+    if "--stay" in sys.argv:
+        _tell(f"Watch it on two phones: {network.base_url}/")
     try:
         phones = Story(network, _flask, _books, _tell).play()
     except (AssertionError, subprocess.CalledProcessError) as fault:

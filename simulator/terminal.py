@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import textwrap
 import threading
 from http.client import HTTPException
 from typing import TextIO
@@ -79,7 +80,8 @@ class Terminal:
 
     def tell(self, words: str) -> None:
         """Something came in by itself."""
-        self._say(f"\n{words}")
+        self.out.write(f"\n{words}\n> ")
+        self.out.flush()
 
     def _show(self, phone: Phone) -> None:
         frame = "─" * WIDTH
@@ -137,7 +139,7 @@ class Ear(threading.Thread):
 
 
 def _folded(line: str) -> list[str]:
-    return [line[at : at + WIDTH] for at in range(0, len(line), WIDTH)] or [""]
+    return textwrap.wrap(line, WIDTH) or [""]
 
 
 def main() -> None:

@@ -29,8 +29,6 @@ JOINING: Mapping[type, Command] = {
     m.Balance: wallet.balance,
     m.Usage: words.usage,
     m.DidYouMean: words.did_you_mean,
-    m.NotUnderstood: words.not_understood,
-    m.AmountUnreadable: words.amount_unreadable,
 }
 MEMBERS: Mapping[type, Command] = {
     m.Deposit: wallet.deposit,
@@ -42,6 +40,8 @@ MEMBERS: Mapping[type, Command] = {
     m.MyBets: betting.my_bets,
     m.Reset: account.reset,
     m.AutoCashout: account.auto_cashout,
+    m.NotUnderstood: words.not_understood,
+    m.AmountUnreadable: words.amount_unreadable,
 }
 
 

@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 from core import messages, results
 from core.config import Config
 from core.errors import NotSent, PartnerError, Rejected, Unknown
+from core.log import HIDDEN, SHORT_NUMBER, scrub
 from core.runtime import Sender
 
 VERSION = "/version1"
@@ -121,7 +122,7 @@ def _opened(answer: object) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]
         return sent, [dict(recipient) for recipient in recipients]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # It came with 2xx, so the text may be on its way; the words are in no form we know.
-        raise Unknown(f"unreadable: {str(answer)[:DETAIL]}", code="unreadable") from error
+        raise Unknown(f"unreadable: {_shown(str(answer))}", code="unreadable") from error
 
 
 def _of_nobody(message: str) -> PartnerError:
@@ -129,16 +130,21 @@ def _of_nobody(message: str) -> PartnerError:
     plain = message.replace(" ", "").lower()
     for code, word in FINAL.items():
         if word.lower() in plain:
-            return Rejected(message[:DETAIL], code=str(code))
+            return Rejected(_shown(message), code=str(code))
     known = (code for code, word in AGAIN.items() if word.lower() in plain)
-    return NotSent(f"nobody: {message}"[:DETAIL], code=str(next(known, "nobody")))
+    return NotSent(f"nobody: {_shown(message)}", code=str(next(known, "nobody")))
 
 
 def _of_refusal(text: str) -> PartnerError:
     """An answer that was not 2xx; its status is lost, so only clear words make it clear."""
     if any(word in text.lower() for word in UNTAKEN):
-        return NotSent(text[:DETAIL], code="untaken")
-    return Unknown(text[:DETAIL], code="http")
+        return NotSent(_shown(text), code="untaken")
+    return Unknown(_shown(text), code="http")
+
+
+def _shown(text: str) -> str:
+    """An answer as it may be kept: a proxy may send our own words back, a one-time code in them."""
+    return SHORT_NUMBER.sub(HIDDEN, scrub(text))[:DETAIL]
 
 
 def _of_failure(error: requests.RequestException) -> PartnerError:

@@ -53,9 +53,8 @@ def delivery() -> Response:
     """What became of a message: kept now, acted on by a job."""
     rt, now = runtime.current(), runtime.current().now()
     report = {name: _clean(value) for name, value in request.form.items()}
-    with rt.transaction() as tx:
-        body = json.dumps(report).encode()
-        inbox.keep(tx, "sms_delivery", body, keys=rt.config.data_keys, now=now)
+    body, keys = json.dumps(report).encode(), rt.config.data_keys
+    rt.attempt(lambda tx: inbox.keep(tx, "sms_delivery", body, keys=keys, now=now))
     return _plain(200)
 
 
@@ -66,8 +65,7 @@ def optout() -> Response:
     if isinstance(phone, Refusal):
         return _plain(400)
     rt = runtime.current()
-    with rt.transaction() as tx:
-        messages.opt_out(tx, phone, source="network", now=rt.now())
+    rt.attempt(lambda tx: messages.opt_out(tx, phone, source="network", now=rt.now()))
     return _plain(200)
 
 

@@ -1,16 +1,18 @@
 """Fixtures for every test: real engines, started once a run, and a clean house for each test."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+import structlog
 from redis import Redis
 from sqlalchemy import text
 
 import wsgi
-from core import runtime
+from core import log, runtime
 from core.config import Config
 from core.customers import Customer
 from core.runtime import Runtime, TestClock
@@ -72,6 +74,17 @@ def house(config: Config) -> Iterator[Runtime]:
     yield rt
     rt.engine.dispose()
     rt.redis.close()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Logging as a process finds it, whatever the test before has configured."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if handler.get_name() != log.HANDLER]
+    for package in log.PACKAGES:
+        logging.getLogger(package).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -68,8 +68,7 @@ def end() -> Response:
     rt = runtime.current()
     if 0 < len(notice.session) <= LONGEST["sessionId"]:
         call = _board().sessions.peek(notice.session)
-        with rt.transaction() as tx:
-            ended.keep(tx, notice, call, now=rt.now())
+        rt.attempt(lambda tx: ended.keep(tx, notice, call, now=rt.now()))
     return Response("", mimetype="text/plain")
 
 

@@ -11,7 +11,8 @@ CREATE OR REPLACE FUNCTION place_bet(
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-  asked jsonb;
+  asked jsonb := jsonb_build_object('customer', p_customer, 'market', p_market,
+                                    'outcome', p_outcome, 'stake', p_stake);
   kept record;
   game record;
   person record;
@@ -39,7 +40,6 @@ BEGIN
   END IF;
   SELECT e.reason, e.facts, e.args INTO kept FROM effect e WHERE e.key = p_key;
   IF FOUND THEN
-    asked := jsonb_build_object('market', p_market, 'outcome', p_outcome, 'stake', p_stake);
     IF kept.args IS DISTINCT FROM asked THEN
       RAISE EXCEPTION 'bet key % was used for another bet', p_key USING ERRCODE = 'HL001';
     END IF;
@@ -135,8 +135,7 @@ BEGIN
   INSERT INTO effect (key, channel, session, customer_id, verb, verdict, reason, facts, args,
                       created_at)
   VALUES (p_key, p_channel, p_session, p_customer, 'bet', 'refused', reason, facts,
-          jsonb_build_object('market', p_market, 'outcome', p_outcome, 'stake', p_stake),
-          app_now());
+          asked, app_now());
 END $$;
 
 -- Adds to the outcomes' shown totals what has surely been staked since the last look. Display only:

@@ -61,7 +61,7 @@ END $$;
 -- one row and rewrites none.
 CREATE OR REPLACE FUNCTION settle_promise(
   p_settlement bigint, p_outcome smallint, p_after bigint, p_upto bigint, p_cashout_min bigint,
-  p_now timestamptz
+  p_cashout_most bigint, p_reset_hold interval, p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -85,21 +85,22 @@ BEGIN
       JOIN customer c ON c.id = b.customer_id
      WHERE b.market_id = run.market_id AND b.outcome = p_outcome
        AND b.id > p_after AND b.id <= p_upto AND c.auto_cashout
-       AND coalesce(c.pin_reset_at < p_now - interval '24 hours', true)  -- as for withdrawals
+       AND coalesce(c.pin_reset_at + p_reset_hold <= p_now, true)  -- as for withdrawals
      GROUP BY c.id
     HAVING sum(d.amount)::bigint / 100 * 100 >= p_cashout_min
      ORDER BY c.id
   LOOP
     PERFORM payout_reserve(
       ledger_key(run.key, 'cashout:' || p_outcome || ':' || p_upto || ':' || winner.id),
-      winner.id, winner.shillings, 2::smallint, run.id);
+      winner.id, winner.shillings, 2::smallint, run.id, p_cashout_most);
   END LOOP;
 END $$;
 
 -- Pays the next p_limit bets, in (outcome, bet) order, in one transaction with its cursor: a kill at
 -- any point resumes where it stopped. Answers how many were paid; 0 when nobody is left.
 CREATE OR REPLACE FUNCTION settle_chunk(
-  p_settlement bigint, p_limit integer, p_cashout_min bigint
+  p_settlement bigint, p_limit integer, p_cashout_min bigint, p_cashout_most bigint,
+  p_reset_hold interval
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -177,7 +178,7 @@ BEGIN
          refunded = refunded + CASE WHEN run.refunding THEN done.amount ELSE 0 END
    WHERE id = p_settlement;
   PERFORM settle_promise(p_settlement, share.outcome, run.cursor_bet, done.last_bet, p_cashout_min,
-                         moment);
+                         p_cashout_most, p_reset_hold, moment);
   RETURN done.bets;
 END $$;
 

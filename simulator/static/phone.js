@@ -106,6 +106,7 @@ export class Phone {
     const place = this.place;
     if (place === "prompt") return this.#do("/stk", { cancel: true });
     this.trouble = "";
+    this.words.text = "";
     this.#fresh();
     this.#open("home");
     return ["session", "ended", "running"].includes(place) ? this.#do("/hangup") : null;

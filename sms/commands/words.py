@@ -6,6 +6,8 @@ from sms.commands import joining
 from sms.visit import Reply, Visit
 from sms.words import COMMAND_OF
 
+MEMBERS_ONLY = ("deposit", "withdraw", "status", "bet", "bets", "reset", "auto")
+
 
 def welcome(visit: Visit, _: object) -> Reply:
     """To a number that is nobody's, whatever it asked."""
@@ -21,6 +23,10 @@ def usage(visit: Visit, asked: m.Usage) -> Reply:
     """The keyword was right, what follows it does not fit: how it goes."""
     if asked.command == "verify" and joining.awaits_code(visit):
         return joining.new_code(visit)
+    if asked.command == "verify" and joining.is_member(visit.who):
+        return Reply("customers.already_verified")
+    if asked.command in MEMBERS_ONLY and not joining.is_member(visit.who):
+        return joining.next_step(visit, asked)
     return Reply(f"sms.help_{asked.command}")
 
 

@@ -1,5 +1,6 @@
 """Placing bets by function call: once per key, never beyond the wallet, never after the close."""
 
+import contextlib
 import threading
 import uuid
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from core import betting, effects, ledger, markets
 from core.betting import Placed
 from core.effects import Refused
+from core.errors import Refusal
 from tests import games, people
 
 
@@ -157,6 +159,33 @@ def test_no_bet_slips_in_behind_the_close(rt, amina, brian, wanjiku):
                 " WHERE b.market_id = :id AND b.placed_at > m.closed_at"
             )
             assert tx.scalar(late, {"id": derby.id}) == 0
+
+
+@pytest.mark.race
+def test_staff_and_the_clock_close_at_the_same_instant(rt, wanjiku):
+    """Neither waits for what the other holds: the bets behind them would wait too."""
+
+    def by_staff(market):
+        with contextlib.suppress(Refusal):
+            games.close(rt, market, wanjiku)
+
+    def by_clock(market):
+        with rt.transaction() as tx:
+            markets.shut(tx, market.id)
+
+    faults = []
+
+    def act(number, market):
+        try:
+            (by_clock if number else by_staff)(market)
+        except DBAPIError as fault:
+            faults.append(fault.orig.pgcode)
+
+    for _ in range(10):
+        derby = games.derby(rt, wanjiku)
+        at_once(4, lambda number, derby=derby: act(number, derby))
+
+    assert faults == []
 
 
 def test_an_older_snapshot_is_refused(rt, amina, derby):

@@ -157,7 +157,7 @@ def test_a_setting_is_held_in_the_form_the_house_uses(
         ("DATABASE_URL", "house", "postgresql:// address"),
         ("PIN_PEPPER", "c2hvcnQ=", "at least 32 bytes in base64"),
         ("PIN_PEPPER", "!", "not base64"),
-        ("DATA_KEYS", _key(), "no id"),
+        ("DATA_KEYS", f"{'A' * 43}=", "no id"),
         ("C2B_HOOK_TOKEN", "abc", "hex digits"),
         ("C2B_HOOK_TOKEN", "Z" * 64, "hex digits"),
         ("C2B_HOOK_TOKEN", f"{'a' * 64},{'b' * 64},{'c' * 64}", "two during a rotation"),
@@ -229,6 +229,8 @@ DEMO_HEX = (b"demo" + secrets.token_bytes(28)).hex()
             "MPESA_CERTIFICATE: not an RSA certificate",
         ),
         ({"STAKE_MIN": "200", "STAKE_MAX": "100"}, "STAKE_MIN: above STAKE_MAX"),
+        ({"PAYOUT_MIN_AMOUNT": "9"}, "PAYOUT_MIN_AMOUNT: under 10"),
+        ({"PAYOUT_MAX_AMOUNT": "19"}, "PAYOUT_MAX_AMOUNT: under twice"),
     ],
 )
 def test_production_refuses_what_is_unsafe(change: dict[str, str], fault: str) -> None:

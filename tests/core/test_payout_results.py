@@ -266,6 +266,28 @@ def test_a_dead_attempt_that_was_paid_after_all_is_an_incident(rt, amina, daraja
     assert cashier.is_paused(rt)
 
 
+@pytest.mark.parametrize("told_by", ["result", "status"])
+def test_a_dead_attempt_that_was_paid_after_all_is_not_paid_once_more(
+    rt, amina, daraja, number, told_by
+):
+    tell(rt, daraja, 1)
+    cashier.resume(rt)
+    mpesa.sweep(rt)
+    answer(rt, daraja, "Cancelled")  # and the second attempt waits for its worker
+
+    first = daraja.requests("b2c")[0]
+    told = tell(rt, daraja, request=first) if told_by == "result" else answer(rt, daraja)
+    assert told == "incident"
+    cashier.resume(rt)
+    for _ in range(2):
+        mpesa.sweep(rt)
+
+    assert daraja.requests("b2c") == [first]
+    assert cashier.state(rt, number) == PayoutState.PAID
+    assert mpesa.texts(rt, amina) == ["money.payout_sent"]
+    assert teller.clean(rt)
+
+
 def test_an_empty_float_that_was_paid_after_all_is_paid(rt, amina, daraja, number):
     tell(rt, daraja, 1)
     cashier.resume(rt)

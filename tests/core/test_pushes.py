@@ -9,6 +9,8 @@ from core.outbox import Promise
 from core.payments import DepositState
 from tests import mpesa, teller
 
+RECEIPT = "SKL7RT61SV"  # of a callback that says nothing else
+
 
 @pytest.fixture
 def daraja(rt):
@@ -59,6 +61,32 @@ def test_a_lost_answer_is_found_by_receipt_phone_and_m_pesas_word(rt, amina, dar
     conversation = f"AG_{len(daraja.asked)}"
     assert mpesa.post(rt, "status_result", mpesa.status_result(conversation)) == "credited"
     assert mpesa.balance(rt, amina) == 1_100_00
+
+
+@pytest.mark.parametrize("fate", ["Cancelled", "no such payment"])
+def test_a_forged_callback_does_not_stand_in_the_way_of_the_real_one(rt, amina, daraja, wait, fate):
+    asked = teller.ask(rt, amina, 100)
+    daraja.says["stk"] = Unknown("read timed out", code="no_answer")
+    teller.push(rt, wait)
+    mpesa.post(rt, "stk", mpesa.push_result("ws_CO_forged", receipt="SKFORGED01"))
+    wait(minutes=3)
+    for _ in range(2):
+        mpesa.sweep(rt)
+    told = mpesa.status_result(
+        f"AG_{len(daraja.asked)}", fate, code=0 if fate == "Cancelled" else 2001
+    )
+    mpesa.post(rt, "status_result", told)
+
+    assert mpesa.post(rt, "stk", mpesa.push_result("ws_CO_lost")) == "orphan"
+    wait(minutes=3)
+    for _ in range(2):
+        mpesa.sweep(rt)
+    (real,) = (n for n, (_, asks) in enumerate(daraja.asked, 1) if asks.get("receipt") == RECEIPT)
+    assert mpesa.post(rt, "status_result", mpesa.status_result(f"AG_{real}")) == "credited"
+
+    assert teller.state(rt, asked) == DepositState.CREDITED
+    assert mpesa.balance(rt, amina) == 1_100_00
+    assert teller.clean(rt)
 
 
 def test_a_strangers_orphan_is_nobodys(rt, amina, daraja, wait):

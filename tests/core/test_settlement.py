@@ -168,9 +168,10 @@ def test_a_settlement_broken_off_anywhere_goes_on_where_it_was(
     run = games.decide(rt, derby, 1, proposer=wanjiku, approver=kamau)
     with rt.transaction() as tx:
         settlement.start(tx, run.id, now=rt.now())
+    twos = rt.config.model_copy(update={"settle_chunk": 2})
     for _ in range(2):  # and then the worker dies
         with rt.transaction() as tx:
-            assert settlement.step(tx, run.id, chunk=2, cashout_min=10_00) == 2
+            assert settlement.step(tx, run.id, config=twos) == 2
     with rt.transaction() as tx:
         assert not settlement.finish(tx, run.id)
 

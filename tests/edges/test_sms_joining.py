@@ -74,8 +74,11 @@ def test_whatever_is_asked_half_way_gets_the_next_step(phone: Phone) -> None:
     phone.text("JOIN Amina Wanjiku")
     for words in ("DEP 100", "101#1#50", "W 100 4826", "STATUS", "BETS", "AUTO OFF 4826"):
         assert "send ACCEPT" in phone.text(words)
+    for words in ("25121990", "DEP", "mimi ni mkubwa"):
+        assert "send ACCEPT" in phone.text(words)
     phone.text("ACCEPT 25121990")
-    assert "choose a secret 4-digit PIN" in phone.text("DEP 100")
+    for words in ("DEP 100", f"{PIN} {PIN}"):
+        assert "choose a secret 4-digit PIN" in phone.text(words)
 
 
 def test_a_birth_date_that_will_not_do_leaves_nothing_behind(phone: Phone) -> None:

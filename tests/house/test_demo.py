@@ -54,6 +54,19 @@ def test_the_story_comes_true_and_ctrl_c_leaves_nothing(demo: subprocess.Popen[s
     assert not [process for process in family if _runs(process)]
 
 
+def test_ctrl_c_ends_everything_when_nobody_reads_any_more(demo: subprocess.Popen[str]) -> None:
+    """As in `make demo | tee log`, where it ends tee as well."""
+    _listen(demo, until="dialled")
+    family = _family(demo.pid)
+    assert demo.stdout is not None
+    demo.stdout.close()
+
+    os.killpg(demo.pid, signal.SIGINT)
+
+    demo.wait(timeout=PATIENCE)
+    assert not [process for process in family if _runs(process)]
+
+
 def test_a_demo_that_is_killed_takes_everything_with_it(demo: subprocess.Popen[str]) -> None:
     _listen(demo, until="dialled")
     family = _family(demo.pid)

@@ -182,6 +182,17 @@ def test_an_answer_that_is_no_yes(partner, line, status, body, kind) -> None:
         line.send(REQUEST)
 
 
+@pytest.mark.parametrize("status", [201, 400, 401])
+def test_a_proxy_that_sends_our_words_back_leaves_no_code_in_what_is_kept(partner, line, status):
+    words = b"authentication? message=Your+code+is+482613&to=+254712000001"
+    answers(partner, words, status=status, kind="text/html")
+    with pytest.raises((NotSent, Unknown)) as error:
+        line.send(REQUEST | {"text": "Your code is 482613."})
+    assert "authentication?" in error.value.detail
+    assert "482613" not in error.value.detail
+    assert "712000001" not in error.value.detail
+
+
 def test_a_read_time_out_leaves_it_open(partner: Any) -> None:
     partner.answer = (None, "", 1.0)
     url = f"http://127.0.0.1:{partner.server_port}"

@@ -107,7 +107,7 @@ def test_a_wrong_code_is_counted_and_the_third_is_the_last(
     wrong = f"{(int(right) + 1) % 1_000_000:06}"
     stranger.press("12 ab").sees("6 digits we sent").press(wrong).sees("Tries left: 2")
     stranger.repeat().sees("Tries left: 2")
-    stranger.press(wrong, wrong).sees("blocked").press(right).sees("No code is open")
+    stranger.press(wrong, wrong).sees("blocked").press(right).sees("You have no code to use")
     stranger.press("01").sees("wait")
     wait(minutes=3)
     stranger.press("01").sees("code of 6 digits").sees_not("wait")

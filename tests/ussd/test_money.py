@@ -45,7 +45,7 @@ def last_is(rt: Runtime, amina: Customer) -> Callable[..., None]:
 def test_a_deposit_ends_the_call_and_is_asked_for_afterwards(
     phone: Handset, rt: Runtime, amina: Customer
 ) -> None:
-    phone.dial().press("3").sees("How much do you want to deposit? 1 to KES 250,000.")
+    phone.dial().press("3").sees("How much do you want to deposit? KES 1 to 250,000.")
     phone.press("250").sees("Deposit KES 250 from the M-PESA of 0712000001?", "1 Yes, deposit")
     assert count(rt, Deposit) == 0
     phone.press("1").sees("Enter your M-PESA PIN when asked", "KES 250", "Ref D").ended()
@@ -85,11 +85,11 @@ def test_the_last_payment_says_how_it_stands_and_can_be_tried_again(
     phone: Handset, rt: Runtime, last_is, wait
 ) -> None:
     phone.dial("3*250").press("1").ended()
-    phone.dial("3*01").sees("KES 250", "waits for your M-PESA PIN", "Ref D")
+    phone.dial("3*01").sees("KES 250", "waiting for your M-PESA PIN", "Ref D")
     last_is(DepositState.CONFIRMING)
     phone.dial("3").sees("01 Last: KES 250, checking").press("01").sees("not pay it again yet")
     last_is(DepositState.CREDITED)
-    phone.dial("3").sees("01 Last: KES 250, paid").press("01").sees("in your wallet since")
+    phone.dial("3").sees("01 Last: KES 250, paid").press("01").sees("reached your wallet")
     last_is(DepositState.NOT_PAID, "money.why_cancelled")
     wait(minutes=3)
     phone.dial("3").sees("01 Last: KES 250, not paid").press("01")
