@@ -179,15 +179,18 @@ def _in_doubt(tx: Session, notice: PushNotice, came_at: datetime, config: Config
         Deposit.state.in_(LOST),
         Deposit.checkout_request_id.is_(None),
         Deposit.amount == notice.amount,
-        Deposit.sending_at.between(came_at - config.stk_expiry, came_at),
+        Deposit.sending_at.between(came_at - KEPT, came_at),
     )
     found = [
         deposit
         for deposit in tx.scalars(doubtful.with_for_update())
         if same_phone(notice.phone, deposit.phone)
     ]
-    unclaimed = [one for one in found if one.state == DepositState.SEND_UNKNOWN]
-    found = unclaimed or found
+    # A callback may be hours late; but the push of the last minutes comes first, and before a push
+    # that has been claimed for one that has not.
+    since = came_at - config.stk_expiry
+    found = [one for one in found if one.sending_at and one.sending_at >= since] or found
+    found = [one for one in found if one.state == DepositState.SEND_UNKNOWN] or found
     return found[0] if len(found) == 1 else None
 
 

@@ -42,11 +42,13 @@ def test_a_crash_while_sending_is_never_a_second_prompt(rt, amina, daraja, wait)
     assert mpesa.texts(rt, amina) == ["money.deposit_send_unknown"]
 
 
-def test_a_lost_answer_is_found_by_receipt_phone_and_m_pesas_word(rt, amina, daraja, wait):
+@pytest.mark.parametrize("minutes", [0, 90])
+def test_a_lost_answer_is_found_by_receipt_phone_and_m_pesas_word(rt, amina, daraja, wait, minutes):
     asked = teller.ask(rt, amina, 100)
     daraja.says["stk"] = Unknown("read timed out", code="no_answer")
     teller.push(rt, wait)
     assert teller.state(rt, asked) == DepositState.SEND_UNKNOWN
+    wait(minutes=minutes)
 
     assert mpesa.post(rt, "stk", mpesa.push_result("ws_CO_lost")) == "orphan"
     mpesa.sweep(rt)
