@@ -183,15 +183,17 @@ def _in_doubt(tx: Session, notice: PushNotice, came_at: datetime, config: Config
     )
     found = [
         deposit
-        for deposit in tx.scalars(doubtful.with_for_update())
+        for deposit in tx.scalars(doubtful.order_by(Deposit.id.desc()).with_for_update())
         if same_phone(notice.phone, deposit.phone)
     ]
-    # A callback may be hours late; but the push of the last minutes comes first, and before a push
-    # that has been claimed for one that has not.
-    since = came_at - config.stk_expiry
-    found = [one for one in found if one.sending_at and one.sending_at >= since] or found
+    # A push that has not been claimed comes before one that has.
     found = [one for one in found if one.state == DepositState.SEND_UNKNOWN] or found
-    return found[0] if len(found) == 1 else None
+    since = came_at - config.stk_expiry
+    near = [one for one in found if one.sending_at and one.sending_at >= since]
+    if near:
+        return near[0] if len(near) == 1 else None
+    # A callback may be hours late. All that fit are the same customer's and the same amount.
+    return found[0] if found else None
 
 
 def _held(tx: Session, promise: Promise) -> Deposit:

@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -163,6 +163,8 @@ def test_whatever_happens_to_a_deposit_it_is_credited_as_often_as_it_was_paid(
         st.sampled_from(["0", "0", "1032"]),
         st.lists(DEPOSIT_EVENTS, max_size=8),
     )
+    @example("lost", "1032", ["work", "wait"])
+    @example("lost", "0", ["work", "wait", "wait", "wait"])
     def schedule(answer, fate, events):
         wait(minutes=10)
         books, before = Books(believing, [answer], [fate]), mpesa.balance(believing, amina)
