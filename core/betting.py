@@ -151,7 +151,8 @@ def _bets(where: str) -> Any:
     return text(f"""
         SELECT b.id, m.code, m.question, m.fee_bp, o.name, b.stake, b.placed_at, m.closes_at,
                s.id IS NOT NULL AS ended, d.amount, coalesce(d.refund, false) AS refund, o.staked,
-               (SELECT sum(staked) FROM outcome WHERE market_id = m.id) AS pool
+               (SELECT sum(staked) FROM outcome WHERE market_id = m.id) AS pool,
+               coalesce(b.xact < (SELECT below FROM pool_mark), false) AS counted
           FROM bet b
           JOIN market m ON m.id = b.market_id
           JOIN outcome o ON o.market_id = b.market_id AND o.number = b.outcome
@@ -173,8 +174,9 @@ def _line(row: Any) -> BetLine:
     state: Literal["open", "won", "lost", "refunded"] = "open"
     if row.ended:
         state = "lost" if row.amount is None else "refunded" if row.refund else "won"
-    # The bet is in the totals by now, or will be in a second: it must not count twice.
-    others, pool = max(row.staked - row.stake, 0), max(int(row.pool) - row.stake, 0)
+    # The bet is in the totals, or will be in a second: it must count once.
+    counted = row.stake if row.counted else 0
+    others, pool = row.staked - counted, int(row.pool) - counted
     return BetLine(
         id=row.id,
         market_code=row.code,

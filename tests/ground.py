@@ -18,6 +18,7 @@ from demo.engines import Urls, running
 
 WIPE = Path(__file__).parent / "wipe.sql"
 ADMIN_DATABASE = "postgres"  # where one connects to create another
+CROWD = "60"  # connections: each thread of a test has one, where a web process has fewer threads
 MOST_WIPES = 100  # of one database: deleted rows stay in its files, and slow what comes after
 
 _numbers = itertools.count(1)
@@ -113,7 +114,7 @@ def alembic(config: Config) -> Alembic:
 
 def environment_for(urls: Urls, **more: str) -> dict[str, str]:
     """The variables of a process of the house under test; `more` are added or replaced."""
-    return settings.house(urls, app_env="test") | {"DATABASE_CONNECTIONS": "16"} | more
+    return settings.house(urls, app_env="test") | {"DATABASE_CONNECTIONS": CROWD} | more
 
 
 def config_for(urls: Urls, **more: str) -> Config:

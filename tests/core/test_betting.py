@@ -213,6 +213,26 @@ def test_the_pool_shown_follows_the_bets(rt, amina, brian, derby):
     assert seen.estimate(2, 100_00) == 126_66  # 400 less 5% is 380, on 300
 
 
+def test_a_new_bet_promises_the_same_before_and_after_it_is_in_the_totals(
+    rt, amina, brian, derby
+):
+    games.placed(rt, amina, derby, 1, 100)
+    games.placed(rt, brian, derby, 2, 200)
+    with rt.transaction() as tx:
+        markets.refresh_pools(tx)
+        before = markets.by_code(tx, derby.code).estimate(1, 100_00)
+    games.placed(rt, brian, derby, 1, 100)
+
+    def estimate(tx):
+        return betting.my_bets(tx, brian.id, open=True, limit=1)[0].estimate
+
+    with rt.transaction() as tx:
+        assert estimate(tx) == before == 190_00  # 400 less 5% is 380, half of it
+        markets.refresh_pools(tx)
+    with rt.transaction() as tx:
+        assert estimate(tx) == 190_00
+
+
 def test_my_bets_show_what_became_of_them(rt, amina, brian, derby, wanjiku, kamau):
     games.placed(rt, amina, derby, 1, 100)
     games.placed(rt, brian, derby, 2, 200)
