@@ -107,7 +107,7 @@ RECALL = text("""
              'outcome_name', o.name, 'stake', b.stake, 'balance', t.debit_balance_after) AS facts
       FROM bet b JOIN market m ON m.id = b.market_id
       JOIN outcome o ON o.market_id = b.market_id AND o.number = b.outcome
-      JOIN transfer t ON t.key = b.key
+      JOIN transfer t ON t.key = ledger_row_key(2, b.id, 0)
      WHERE b.key = :key
     UNION ALL
     SELECT 'deposit', 'done', NULL,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Numeric,
     UniqueConstraint,
+    false,
     func,
     select,
     text,
@@ -98,6 +99,7 @@ class Wallet(Base):
     __tablename__ = "wallet"
     __table_args__ = (
         CheckConstraint("balance >= 0", name="not_overdrawn"),
+        CheckConstraint("owed >= 0", name="owed"),
         {"postgresql_with": {"fillfactor": "50"}},
     )
 
@@ -108,6 +110,8 @@ class Wallet(Base):
     day: Mapped[date] = mapped_column(server_default="1970-01-01")
     day_stake: Mapped[int] = mapped_column(server_default="0")
     day_no_pin: Mapped[int] = mapped_column(server_default="0")
+    owed: Mapped[int] = mapped_column(server_default="0")
+    limited: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Transfer(Base):
@@ -123,7 +127,8 @@ class Transfer(Base):
         Index(
             "ix_transfer_credit_account", "credit_account", "xact_id", postgresql_include=["amount"]
         ),
-        Index("ix_transfer_event_id", "event_id"),
+        # A bet's stake and dividend are found by their keys; the rest by the event they belong to.
+        Index("ix_transfer_event_id", "event_id", postgresql_where="kind NOT IN (2, 3, 4)"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)

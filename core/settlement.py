@@ -70,20 +70,29 @@ class Settlement(Base):
     net: Mapped[int] = mapped_column(server_default="0")
     paid: Mapped[int] = mapped_column(server_default="0")
     refunded: Mapped[int] = mapped_column(server_default="0")
-    cursor_outcome: Mapped[int] = mapped_column(Small, server_default="0")
+    cursor_place: Mapped[int] = mapped_column(Small, server_default="0")
     cursor_bet: Mapped[int] = mapped_column(server_default="0")
     cursor_staked: Mapped[int] = mapped_column(server_default="0")
     started_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
+    effective_close: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
 
 
 class SettlementShare(Base):
-    """What the backers of one outcome share: `net` cents in proportion to `staked`."""
+    """What one place of bets shares: `net` cents in proportion to `staked`.
+
+    A place holds the bets on an outcome, or those of them that were made too `late`.
+    """
 
     __tablename__ = "settlement_share"
 
     settlement_id: Mapped[int] = mapped_column(ForeignKey("settlement.id"), primary_key=True)
-    outcome: Mapped[int] = mapped_column(Small, primary_key=True, autoincrement=False)
+    place: Mapped[int] = mapped_column(Small, primary_key=True, autoincrement=False)
+    outcome: Mapped[int] = mapped_column(Small)
+    late: Mapped[bool] = mapped_column(server_default=false())
+    refund: Mapped[bool] = mapped_column(server_default=false())
     staked: Mapped[int]
     net: Mapped[int]
 

@@ -87,7 +87,8 @@ SETTLEMENTS = """
                            coalesce(sum(t.amount), 0) AS moved
                       FROM dividend d
                       JOIN bet b ON b.id = d.bet_id
-                      LEFT JOIN transfer t ON t.key = ledger_key(b.key, 'dividend:' || s.id)
+                      LEFT JOIN transfer t
+                        ON t.key = ledger_row_key(CASE WHEN d.refund THEN 4 ELSE 3 END, b.id, s.id)
                      WHERE d.settlement_id = s.id) given ON true
      WHERE (s.paid, s.refunded, s.paid + s.refunded)
            IS DISTINCT FROM (given.paid, given.refunded, given.moved)
@@ -146,7 +147,8 @@ BETS = """
     SELECT b.id AS bet, b.stake, t.amount AS transfer
       FROM bet b
       JOIN market m ON m.id = b.market_id
-      LEFT JOIN transfer t ON t.key = b.key AND t.kind = 2 AND t.credit_account = m.pool_account
+      LEFT JOIN transfer t ON t.key = ledger_row_key(2, b.id, 0) AND t.kind = 2
+                          AND t.credit_account = m.pool_account
      WHERE t.amount IS DISTINCT FROM b.stake
     UNION ALL
     SELECT b.id, b.stake, NULL FROM bet b

@@ -8,6 +8,13 @@ CREATE OR REPLACE FUNCTION ledger_key(p_key uuid, p_part text) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN md5(p_key::text || ':' || p_part)::uuid;
 
+-- The key of the one transfer of that kind for a row: a bet's stake, its dividend in a settlement
+-- (p_scope). In the order of the rows, so that the index grows at its end and stays in memory.
+CREATE OR REPLACE FUNCTION ledger_row_key(p_kind integer, p_row bigint, p_scope bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (lpad(to_hex(p_row), 16, '0') || lpad(to_hex(p_kind), 4, '0')
+        || lpad(to_hex(p_scope), 12, '0'))::uuid;
+
 -- Two requests with one key wait for each other here, so the second finds the first one's answer.
 CREATE OR REPLACE FUNCTION ledger_hold_key(p_key uuid) RETURNS void
 LANGUAGE sql VOLATILE

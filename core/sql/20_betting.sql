@@ -29,7 +29,7 @@ BEGIN
 
   again := true;
   SELECT b.id, b.customer_id, b.market_id, b.outcome, b.stake, t.debit_balance_after INTO kept
-    FROM bet b JOIN transfer t ON t.key = b.key WHERE b.key = p_key;
+    FROM bet b JOIN transfer t ON t.key = ledger_row_key(2, b.id, 0) WHERE b.key = p_key;
   IF FOUND THEN
     IF (kept.customer_id, kept.market_id, kept.outcome, kept.stake)
        IS DISTINCT FROM (p_customer, p_market, p_outcome, p_stake) THEN
@@ -124,7 +124,7 @@ BEGIN
     RETURNING id INTO bet_id;
     INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
                           debit_seq, event_id, ref, event_at)
-    VALUES (p_key, 2, purse.account_id, game.pool_account, p_stake, purse.balance,
+    VALUES (ledger_row_key(2, bet_id, 0), 2, purse.account_id, game.pool_account, p_stake, purse.balance,
             purse.seq, p_key, bet_id, moment);
     verdict := 'placed'; balance := purse.balance;
     RETURN;

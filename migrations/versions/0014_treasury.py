@@ -1,0 +1,21 @@
+"""treasury: the house's own moves of money, tariffs and closed days."""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+
+UP: tuple[str, ...] = ()
+DOWN: tuple[str, ...] = ()
+
+
+def upgrade() -> None:
+    """One statement after the other."""
+    for statement in UP:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """In the order that the references allow."""
+    for statement in DOWN:
+        op.execute(statement)
