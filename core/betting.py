@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import CheckConstraint, Identity, Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import markets
+from core import markets, verbs
 from core.base import Base, Small
 from core.effects import Channel, Refused
 from core.ledger import Wallet
 from core.money import Cents
+from core.verbs import Verb
 
 NAIROBI = ZoneInfo("Africa/Nairobi")
 
@@ -96,28 +97,27 @@ def place_bet(
     The first answer, yes or no, is the answer for ever; the same key with another bet is a fault.
     Without a PIN the day's bets may add up to `no_pin_limit` cents (the Nairobi day).
     """
-    row = tx.execute(
+    verdict, reason, facts, bet_id, balance, again = verbs.call(
+        tx,
         PLACE_BET,
-        {
-            "key": key,
-            "customer": customer_id,
-            "market": market_id,
-            "outcome": outcome,
-            "stake": stake,
-            "channel": int(channel),
-            "session": session,
-            "with_pin": with_pin,
-            "no_pin_limit": no_pin_limit,
-        },
-    ).one()
-    if row.verdict == "refused":
-        return Refused(row.reason, _facts(row.facts))
-    return Placed(row.bet_id, Cents(row.balance), row.again)
+        str(key),
+        customer_id,
+        market_id,
+        outcome,
+        stake,
+        int(channel),
+        session,
+        with_pin,
+        no_pin_limit,
+    )
+    if verdict == "refused":
+        return Refused(reason, _facts(facts))
+    return Placed(bet_id, Cents(balance), again)
 
 
-PLACE_BET = text(
-    "SELECT * FROM place_bet(:key, :customer, :market, CAST(:outcome AS smallint), :stake,"
-    " CAST(:channel AS smallint), :session, :with_pin, :no_pin_limit)"
+PLACE_BET = Verb(
+    "place_bet",
+    ("uuid", "bigint", "bigint", "smallint", "bigint", "smallint", "text", "boolean", "bigint"),
 )
 
 

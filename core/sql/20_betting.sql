@@ -3,6 +3,9 @@
 -- Takes the stake from the wallet into the market's pool, at most once per key. A refusal is an
 -- answer, kept with the key and what was asked, so that a refused key stays refused. HL001: the key
 -- was used for another bet. HL005: an isolation that could miss a close.
+--
+-- A bet that stands is five statements. The wallet's row is what serialises: whoever asks with the
+-- same key asks for the same customer, and finds behind that lock what the other one left.
 CREATE OR REPLACE FUNCTION place_bet(
   p_key uuid, p_customer bigint, p_market bigint, p_outcome smallint, p_stake bigint,
   p_channel smallint, p_session text, p_with_pin boolean, p_no_pin_limit bigint,
@@ -11,131 +14,133 @@ CREATE OR REPLACE FUNCTION place_bet(
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-  asked jsonb := jsonb_build_object('customer', p_customer, 'market', p_market,
-                                    'outcome', p_outcome, 'stake', p_stake);
-  kept record;
   game record;
-  person record;
   purse record;
+  person record;
   today date;
-  moment timestamptz;
-  free bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'a bet needs READ COMMITTED: an older snapshot could miss the close'
       USING ERRCODE = 'HL005';
   END IF;
-  PERFORM ledger_hold_key(p_key);
-
-  again := true;
-  SELECT b.id, b.customer_id, b.market_id, b.outcome, b.stake, t.debit_balance_after INTO kept
-    FROM bet b JOIN transfer t ON t.key = ledger_row_key(2, b.id, 0) WHERE b.key = p_key;
-  IF FOUND THEN
-    IF (kept.customer_id, kept.market_id, kept.outcome, kept.stake)
-       IS DISTINCT FROM (p_customer, p_market, p_outcome, p_stake) THEN
-      RAISE EXCEPTION 'bet key % was used for another bet', p_key USING ERRCODE = 'HL001';
-    END IF;
-    verdict := 'placed'; bet_id := kept.id; balance := kept.debit_balance_after;
-    RETURN;
-  END IF;
-  SELECT e.reason, e.facts, e.args INTO kept FROM effect e WHERE e.key = p_key;
-  IF FOUND THEN
-    IF kept.args IS DISTINCT FROM asked THEN
-      RAISE EXCEPTION 'bet key % was used for another bet', p_key USING ERRCODE = 'HL001';
-    END IF;
-    verdict := 'refused'; reason := kept.reason; facts := kept.facts;
-    RETURN;
-  END IF;
   again := false;
 
-  <<decide>>
-  BEGIN
-    SELECT m.closes_at INTO game FROM market m WHERE m.id = p_market;
-    IF game.closes_at IS NULL OR game.closes_at <= app_now() THEN
-      reason := 'betting.market_closed';
-      EXIT decide;
-    END IF;
-    -- Closing takes this lock alone: whoever holds it shared is in before the close, and the
-    -- status read in the next statement is then the one that counts.
-    PERFORM pg_advisory_xact_lock_shared(1, p_market::integer);
-    SELECT m.status, m.opens_at, m.closes_at, m.min_stake, m.max_stake, m.pool_account,
-           o.number AS outcome
-      INTO game
-      FROM market m LEFT JOIN outcome o ON o.market_id = m.id AND o.number = p_outcome
-     WHERE m.id = p_market;
-    moment := app_now();
-    IF game.status = 3 THEN reason := 'betting.market_suspended'; EXIT decide; END IF;
-    IF game.status <> 2 OR game.closes_at <= moment OR game.opens_at > moment THEN
-      reason := 'betting.market_closed';
-      EXIT decide;
-    END IF;
-    IF game.outcome IS NULL THEN reason := 'betting.no_such_outcome'; EXIT decide; END IF;
-    IF p_stake < game.min_stake THEN
-      reason := 'betting.stake_low'; facts := jsonb_build_object('min', game.min_stake);
-      EXIT decide;
-    END IF;
-    IF p_stake > game.max_stake THEN
-      reason := 'betting.stake_high'; facts := jsonb_build_object('max', game.max_stake);
-      EXIT decide;
-    END IF;
+  -- Closing takes this lock alone: whoever holds it shared is in before the close, and the status
+  -- read in the next statement is then the one that counts.
+  PERFORM pg_advisory_xact_lock_shared(1, p_market::integer);
+  SELECT m.status, m.opens_at, m.closes_at, m.min_stake, m.max_stake, m.pool_account,
+         o.number AS outcome, app_now() AS moment
+    INTO game
+    FROM market m LEFT JOIN outcome o ON o.market_id = m.id AND o.number = p_outcome
+   WHERE m.id = p_market;
+  reason := CASE
+    WHEN game.status = 3 THEN 'betting.market_suspended'
+    WHEN game.status IS DISTINCT FROM 2 OR game.closes_at <= game.moment
+         OR game.opens_at > game.moment THEN 'betting.market_closed'
+    WHEN game.outcome IS NULL THEN 'betting.no_such_outcome'
+    WHEN p_stake < game.min_stake THEN 'betting.stake_low'
+    WHEN p_stake > game.max_stake THEN 'betting.stake_high'
+  END;
 
-    today := (moment AT TIME ZONE 'Africa/Nairobi')::date;
-    free := CASE WHEN p_with_pin THEN 0 ELSE p_stake END;
+  IF reason IS NULL THEN
+    today := (game.moment AT TIME ZONE 'Africa/Nairobi')::date;
     UPDATE wallet w
        SET balance = w.balance - p_stake, seq = w.seq + 1, day = today,
            day_stake = p_stake + CASE WHEN w.day = today THEN w.day_stake ELSE 0 END,
-           day_no_pin = free + CASE WHEN w.day = today THEN w.day_no_pin ELSE 0 END
+           day_no_pin = CASE WHEN p_with_pin THEN 0 ELSE p_stake END
+                        + CASE WHEN w.day = today THEN w.day_no_pin ELSE 0 END
      WHERE w.customer_id = p_customer AND w.balance >= p_stake
-    RETURNING w.account_id, w.balance, w.seq, w.day_no_pin, old.day AS day_was,
+    RETURNING w.account_id, w.balance, w.seq, w.day_no_pin, w.limited, old.day AS day_was,
               old.day_stake AS day_stake_was, old.day_no_pin AS day_no_pin_was INTO purse;
     IF NOT FOUND THEN
-      SELECT w.balance INTO balance FROM wallet w WHERE w.customer_id = p_customer;
       reason := 'betting.short_of_funds';
-      facts := jsonb_build_object('balance', coalesce(balance, 0), 'stake', p_stake,
-                                  'short', p_stake - coalesce(balance, 0));
-      balance := NULL;
-      EXIT decide;
-    END IF;
-
-    -- The wallet is locked from here on, so two bets at once cannot both pass what follows.
-    SELECT c.standing, c.kyc_verified_at, c.excluded_until INTO person
-      FROM customer c WHERE c.id = p_customer;
-    IF person.standing <> 2 OR person.kyc_verified_at IS NULL THEN
-      reason := 'betting.not_verified';
-    ELSIF person.excluded_until > moment THEN
-      reason := 'betting.excluded';
-      facts := jsonb_build_object('until', person.excluded_until);
-    ELSIF NOT p_with_pin AND purse.day_no_pin > p_no_pin_limit THEN
-      reason := 'betting.pin_needed';
-      facts := jsonb_build_object('limit', p_no_pin_limit);
-    END IF;
-    IF reason IS NOT NULL THEN  -- as if the wallet had not been touched
-      UPDATE wallet w
+    ELSE
+      -- The wallet is locked from here on, so two bets at once cannot both pass what follows.
+      SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL AS verified, c.excluded_until,
+             EXISTS (SELECT FROM effect e WHERE e.key = p_key) AS refused
+        INTO person FROM customer c WHERE c.id = p_customer;
+      IF person.refused THEN
+        reason := 'kept';
+      ELSIF NOT person.verified THEN
+        reason := 'betting.not_verified';
+      ELSIF person.excluded_until > game.moment THEN
+        reason := 'betting.excluded';
+        facts := jsonb_build_object('until', person.excluded_until);
+      ELSIF NOT p_with_pin AND purse.day_no_pin > p_no_pin_limit THEN
+        reason := 'betting.pin_needed';
+        facts := jsonb_build_object('limit', p_no_pin_limit);
+      ELSE
+        INSERT INTO bet (key, customer_id, market_id, outcome, stake, channel, with_pin, session,
+                         placed_at)
+        VALUES (p_key, p_customer, p_market, p_outcome, p_stake, p_channel, p_with_pin, p_session,
+                game.moment)
+        ON CONFLICT (key) DO NOTHING
+        RETURNING id INTO bet_id;
+        IF FOUND THEN
+          INSERT INTO transfer (key, kind, debit_account, credit_account, amount,
+                                debit_balance_after, debit_seq, event_id, ref, event_at)
+          VALUES (ledger_row_key(2, bet_id, 0), 2, purse.account_id, game.pool_account, p_stake,
+                  purse.balance, purse.seq, p_key, bet_id, game.moment);
+          verdict := 'placed'; balance := purse.balance;
+          RETURN;
+        END IF;
+        reason := 'kept';
+      END IF;
+      UPDATE wallet w  -- as if it had not been touched
          SET balance = w.balance + p_stake, seq = w.seq - 1, day = purse.day_was,
              day_stake = purse.day_stake_was, day_no_pin = purse.day_no_pin_was
        WHERE w.account_id = purse.account_id;
-      EXIT decide;
     END IF;
+  END IF;
 
-    INSERT INTO bet (key, customer_id, market_id, outcome, stake, channel, with_pin, session,
-                     placed_at)
-    VALUES (p_key, p_customer, p_market, p_outcome, p_stake, p_channel, p_with_pin, p_session,
-            moment)
-    RETURNING id INTO bet_id;
-    INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
-                          debit_seq, event_id, ref, event_at)
-    VALUES (ledger_row_key(2, bet_id, 0), 2, purse.account_id, game.pool_account, p_stake, purse.balance,
-            purse.seq, p_key, bet_id, moment);
-    verdict := 'placed'; balance := purse.balance;
-    RETURN;
-  END decide;
+  SELECT * INTO verdict, reason, facts, bet_id, balance, again
+    FROM bet_refused(p_key, p_customer, p_market, p_outcome, p_stake, p_channel, p_session, reason,
+                     coalesce(facts, CASE reason
+                       WHEN 'betting.stake_low' THEN jsonb_build_object('min', game.min_stake)
+                       WHEN 'betting.stake_high' THEN jsonb_build_object('max', game.max_stake)
+                       ELSE '{}'::jsonb END));
+END $$;
 
-  verdict := 'refused';
-  facts := coalesce(facts, '{}'::jsonb);
-  INSERT INTO effect (key, channel, session, customer_id, verb, verdict, reason, facts, args,
-                      created_at)
-  VALUES (p_key, p_channel, p_session, p_customer, 'bet', 'refused', reason, facts,
-          asked, app_now());
+-- The no to a bet, kept with its key; or the answer that this key was given before, yes or no.
+CREATE OR REPLACE FUNCTION bet_refused(
+  p_key uuid, p_customer bigint, p_market bigint, p_outcome smallint, p_stake bigint,
+  p_channel smallint, p_session text, p_reason text, p_facts jsonb,
+  OUT verdict text, OUT reason text, OUT facts jsonb,
+  OUT bet_id bigint, OUT balance bigint, OUT again boolean
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  asked jsonb := jsonb_build_object('customer', p_customer, 'market', p_market,
+                                    'outcome', p_outcome, 'stake', p_stake);
+  kept record;
+  held bigint;
+BEGIN
+  SELECT w.balance INTO held FROM wallet w WHERE w.customer_id = p_customer FOR UPDATE;
+  SELECT b.id, t.debit_balance_after AS balance,
+         jsonb_build_object('customer', b.customer_id, 'market', b.market_id,
+                            'outcome', b.outcome, 'stake', b.stake) AS args
+    INTO kept
+    FROM bet b JOIN transfer t ON t.key = ledger_row_key(2, b.id, 0) WHERE b.key = p_key;
+  IF FOUND THEN
+    verdict := 'placed'; bet_id := kept.id; balance := kept.balance; again := true;
+  ELSE
+    verdict := 'refused'; reason := p_reason; again := false;
+    facts := CASE p_reason WHEN 'betting.short_of_funds'
+      THEN jsonb_build_object('balance', coalesce(held, 0), 'stake', p_stake,
+                              'short', p_stake - coalesce(held, 0))
+      ELSE p_facts END;
+    INSERT INTO effect (key, channel, session, customer_id, verb, verdict, reason, facts, args,
+                        created_at)
+    VALUES (p_key, p_channel, p_session, p_customer, 'bet', 'refused', p_reason, facts, asked,
+            app_now())
+    ON CONFLICT (key) DO NOTHING;
+    IF FOUND THEN RETURN; END IF;
+    SELECT e.reason, e.facts, e.args INTO STRICT kept FROM effect e WHERE e.key = p_key;
+    reason := kept.reason; facts := kept.facts; again := true;
+  END IF;
+  IF kept.args IS DISTINCT FROM asked THEN
+    RAISE EXCEPTION 'bet key % was used for another bet', p_key USING ERRCODE = 'HL001';
+  END IF;
 END $$;
 
 -- Adds to the outcomes' shown totals what has surely been staked since the last look. Display only:
