@@ -9,7 +9,7 @@ import psycopg2
 from alembic import command
 from alembic.config import Config as Alembic
 from psycopg2.extensions import connection as Connection
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine
 
 from core import verify
 from core.config import Config
@@ -36,7 +36,7 @@ class Ground:
 
     config: Config
     owner_url: str  # for libpq
-    postgres: Postgres
+    superuser_url: str
 
     @property
     def app_url(self) -> str:
@@ -62,22 +62,34 @@ def server(**changes: str) -> Iterator[Postgres]:
 
 def house(postgres: Postgres, name: str) -> Ground:
     """A new database with everything migrated and nobody in it."""
-    with contextlib.closing(psycopg2.connect(postgres.url(OWNER))) as owner:
-        owner.autocommit = True
-        owner.cursor().execute(f"CREATE DATABASE {name}")
+    _administer(postgres, f"CREATE DATABASE {name}")
+    ground = _found(postgres, name)
+    root = Path(__file__).parent.parent
+    command.upgrade(Alembic(root / "alembic.ini", attributes={"config": ground.config}), "head")
+    return ground
+
+
+def copy(postgres: Postgres, source: str, name: str) -> Ground:
+    """Another database with the same rows."""
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY")
+    return _found(postgres, name)
+
+
+def drop(postgres: Postgres, name: str) -> None:
+    """Make room for the next."""
+    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _found(postgres: Postgres, name: str) -> Ground:
     urls = Urls(postgres.url(APP, name), postgres.url(OWNER, name), NOWHERE)
     config = Config.from_env(settings.house(urls, app_env="test"))
-    root = Path(__file__).parent.parent
-    command.upgrade(Alembic(root / "alembic.ini", attributes={"config": config}), "head")
-    return Ground(config, urls.migration.replace("+psycopg2", ""), postgres)
+    return Ground(config, urls.migration, postgres.url("postgres", "postgres"))
 
 
-def drop(ground: Ground) -> None:
-    """Make room for the next."""
-    name = make_url(ground.owner_url).database
-    with contextlib.closing(psycopg2.connect(ground.postgres.url(OWNER))) as owner:
+def _administer(postgres: Postgres, statement: str) -> None:
+    with contextlib.closing(psycopg2.connect(postgres.url(OWNER))) as owner:
         owner.autocommit = True
-        owner.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+        owner.cursor().execute(statement)
 
 
 def run(ground: Ground, *statements: str) -> None:
@@ -104,7 +116,8 @@ def people(ground: Ground, number: int) -> None:
             SELECT '+2547' || lpad(n::text, 8, '0'), 'en', 2, 'A Bettor', 'sealed', now(), 'hash',
                    now(), now() FROM generate_series(1, {number}) n""",
         "INSERT INTO account (kind, customer_id) SELECT 1, id FROM customer",
-        "SELECT ledger_account(12::smallint, NULL, NULL, NULL)",
+        # Bank, payouts pending, fees: the accounts that a working house has.
+        "SELECT ledger_account(kind::smallint, NULL, NULL, NULL) FROM unnest(ARRAY[12, 20, 21]) kind",
         f"""INSERT INTO wallet (account_id, customer_id, balance, seq)
             SELECT id, customer_id, {FUNDS}, 1 FROM account WHERE kind = 1""",
         f"""INSERT INTO transfer (key, kind, debit_account, credit_account, amount,
@@ -142,9 +155,7 @@ def markets(ground: Ground, number: int) -> None:
 def settle_down(ground: Ground) -> None:
     """Statistics and visibility as after a quiet night, and nothing left for the disk to do."""
     run(ground, "VACUUM ANALYZE")
-    with contextlib.closing(
-        psycopg2.connect(ground.postgres.url("postgres", "postgres"))
-    ) as superuser:
+    with contextlib.closing(psycopg2.connect(ground.superuser_url)) as superuser:
         superuser.autocommit = True
         superuser.cursor().execute("CHECKPOINT")
 
@@ -158,9 +169,11 @@ def proved(ground: Ground) -> bool:
 
 
 @contextlib.contextmanager
-def opened(ground: Ground) -> Iterator[Runtime]:
-    """A runtime on that house, with nobody to send anything to."""
-    engine: Engine = create_engine(ground.app_url, pool_size=2)
+def opened(ground: Ground, name: str = "bench") -> Iterator[Runtime]:
+    """A runtime on that house, with nobody to send anything to; `name` is seen in the server."""
+    engine: Engine = create_engine(
+        ground.app_url, pool_size=2, connect_args={"application_name": name}
+    )
     try:
         yield Runtime(ground.config, engine, redis=None, queues={})  # type: ignore[arg-type]
     finally:

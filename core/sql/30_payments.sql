@@ -128,10 +128,10 @@ BEGIN
      WHERE account_id = purse.account_id RETURNING * INTO purse;
     INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
                           debit_seq, event_id, ref, event_at)
-    VALUES (ledger_key(part_key, 'reserve'), 6, purse.account_id, pending, part_amount,
+    VALUES (ledger_row_key(6, part_id, 0), 6, purse.account_id, pending, part_amount,
             purse.balance, purse.seq, p_key, part_id, moment);
     INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
-    VALUES ('b2c', ledger_key(part_key, 'b2c'), jsonb_build_object('payout_id', part_id),
+    VALUES ('b2c', ledger_row_key(24, part_id, 0), jsonb_build_object('payout_id', part_id),
             p_customer, p_settlement, moment, CASE WHEN p_settlement IS NULL THEN 1 ELSE 6 END,
             moment);
   END LOOP;
@@ -195,7 +195,7 @@ BEGIN
                               'payouts', jsonb_agg(p.id ORDER BY p.id)),
            array_agg(owed.id ORDER BY p.id)
       INTO facts, promises
-      FROM payout p JOIN promise owed ON owed.key = ledger_key(p.key, 'b2c')
+      FROM payout p JOIN promise owed ON owed.key = ledger_row_key(24, p.id, 0)
      WHERE p.request = p_key;
   END IF;
   INSERT INTO effect (key, channel, session, customer_id, verb, verdict, reason, facts, args,
