@@ -21,13 +21,12 @@ WITH run AS MATERIALIZED (
     FROM parts p JOIN wallet w ON w.customer_id = p.customer_id
   WINDOW by_wallet AS (PARTITION BY p.customer_id ORDER BY p.id)
 ), sums AS MATERIALIZED (
-  SELECT l.account_id, l.customer_id, sum(l.amount)::bigint AS amount, count(*) AS bets,
-         min(l.id) AS first_bet
+  SELECT l.account_id, l.customer_id, sum(l.amount)::bigint AS amount, count(*) AS bets
     FROM lines l GROUP BY l.account_id, l.customer_id
 ), wanted AS MATERIALIZED (
   SELECT s.customer_id, s.account_id, s.amount / 100 * 100 AS shillings, c.phone,
-         w.balance + s.amount - s.amount / 100 * 100 AS balance, w.seq + s.bets + 1 AS seq, s.first_bet,
-         ledger_row_key(21, s.first_bet, run.id) AS request
+         w.balance + s.amount - s.amount / 100 * 100 AS balance, w.seq + s.bets + 1 AS seq,
+         ledger_row_key(21, s.customer_id, run.id) AS request
     FROM run, sums s JOIN customer c ON c.id = s.customer_id
                      JOIN wallet w ON w.account_id = s.account_id
    WHERE c.auto_cashout AND s.amount / 100 * 100 BETWEEN 10 * 100 AND 250000 * 100
@@ -47,7 +46,7 @@ WITH run AS MATERIALIZED (
 ), reserved AS (
   INSERT INTO payout (key, request, customer_id, phone, amount, reason, settlement_id, state,
                       held_for, ocid, created_at)
-  SELECT ledger_row_key(22, w.first_bet, run.id), w.request, w.customer_id, w.phone, w.shillings, 2, run.id,
+  SELECT ledger_row_key(22, w.customer_id, run.id), w.request, w.customer_id, w.phone, w.shillings, 2, run.id,
          2, 1, uuidv7(), now() FROM run, wanted w
   RETURNING id, key, request, customer_id, amount
 ), reserves AS (

@@ -106,7 +106,7 @@ class Settings(BaseModel):
     payout_hold_over: Money = 20_000_00
     proposal_hours: Count = 24
     dispute_window: Wait = _seconds(3600)
-    settle_chunk: Count = 2_000
+    settle_chunk: Count = 1_000
 
     # Codes and PINs
     code_seconds: Count = 600

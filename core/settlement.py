@@ -76,6 +76,7 @@ class Settlement(Base):
     started_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
     effective_close: Mapped[datetime | None]
+    collected: Mapped[int] = mapped_column(server_default="0")
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
 
@@ -103,7 +104,6 @@ class Dividend(Base):
     __tablename__ = "dividend"
     __table_args__ = (
         CheckConstraint("amount >= 0", name="amount"),
-        Index("ix_dividend_bet_id", "bet_id"),
         Index("ix_dividend_customer_id", "settlement_id", "customer_id"),
     )
 

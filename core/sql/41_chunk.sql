@@ -1,8 +1,9 @@
--- Paying a settlement's bets, chunk by chunk: each is one transaction with its cursor, and writes
--- everything its bets lead to in a handful of statements, however many bets there are.
+-- Paying a settlement in chunks: each is one transaction with its cursor, and writes everything it
+-- leads to in a handful of statements, however many bets there are. First every bet is paid, in bet
+-- order; then every customer is seen to, once for the whole market: one text, one payout.
 
--- Pays the next p_limit bets of one place, in bet order. A kill at any point resumes where it
--- stopped. Answers how many were paid; 0 when nobody is left, or while the settlement is paused.
+-- Does the next p_limit bets or customers. A kill at any point resumes where it stopped. Answers how
+-- many there were; 0 when nobody is left, or while the settlement is paused.
 CREATE OR REPLACE FUNCTION settle_chunk(
   p_settlement bigint, p_limit integer, p_cashout_min bigint, p_cashout_most bigint,
   p_reset_hold interval
@@ -14,10 +15,8 @@ DECLARE
   bets bigint[];
   people bigint[];
   stakes bigint[];
-  given bigint;
-  upto bigint;
-  odd boolean;
-  moment timestamptz := app_now();
+  done record;
+  kept bigint := 0;
 BEGIN
   SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement FOR UPDATE;
   IF run.state <> 2 OR run.paused_at IS NOT NULL THEN RETURN 0; END IF;
@@ -26,7 +25,9 @@ BEGIN
     SELECT * INTO share FROM settlement_share
      WHERE settlement_id = p_settlement AND place >= run.cursor_place
      ORDER BY place LIMIT 1;
-    IF NOT FOUND THEN RETURN 0; END IF;
+    IF NOT FOUND THEN
+      RETURN settle_people(p_settlement, p_limit, p_cashout_min, p_cashout_most, p_reset_hold);
+    END IF;
     SELECT n.bets, n.people, n.stakes INTO bets, people, stakes
       FROM settle_next(run.market_id, share.outcome, run.cursor_bet, p_limit,
                        run.effective_close, share.late) n;
@@ -39,18 +40,16 @@ BEGIN
   -- Every wallet of the chunk, in account order as everywhere; the next statement reads what the
   -- locks have waited for.
   PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.account_id FOR UPDATE;
-  SELECT done.given, done.upto, done.odd INTO given, upto, odd
-    FROM settle_pay(p_settlement, share.place, bets, people, stakes, p_cashout_min, p_cashout_most,
-                    p_reset_hold, moment) done;
-  IF odd THEN
-    PERFORM settle_odd(p_settlement, bets, NOT share.refund, p_cashout_min, p_cashout_most,
-                       p_reset_hold, moment);
+  SELECT * INTO done
+    FROM settle_bets(p_settlement, share.place, run.cursor_staked, bets, people, stakes);
+  IF done.owing THEN
+    kept := settle_collect(p_settlement, bets);
   END IF;
-
   UPDATE settlement
-     SET cursor_place = share.place, cursor_bet = bets[cardinality(bets)], cursor_staked = upto,
-         paid = paid + CASE WHEN share.refund THEN 0 ELSE given END,
-         refunded = refunded + CASE WHEN share.refund THEN given ELSE 0 END
+     SET cursor_place = share.place, cursor_bet = bets[cardinality(bets)],
+         cursor_staked = done.upto, collected = collected + kept,
+         paid = paid + CASE WHEN share.refund THEN 0 ELSE done.given END,
+         refunded = refunded + CASE WHEN share.refund THEN done.given ELSE 0 END
    WHERE id = p_settlement;
   RETURN cardinality(bets);
 END $$;
@@ -78,24 +77,20 @@ BEGIN
   END IF;
 END $$;
 
--- Dividends, transfers, wallets, texts and cash-outs of a chunk in one statement, its wallets being
--- locked: a row that is written twice in a transaction costs more than twice. Wins of those who want
--- them on M-PESA are set aside at once; like the texts they are held until the settlement is
--- finished, which frees them with one row and rewrites none.
--- Answers the cents given, the running sum of stakes behind the last bet, and whether there are odd
--- ones that settle_odd has to see to.
-CREATE OR REPLACE FUNCTION settle_pay(
-  p_settlement bigint, p_place smallint, p_bets bigint[], p_people bigint[], p_stakes bigint[],
-  p_least bigint, p_most bigint, p_reset_hold interval, p_moment timestamptz,
-  OUT given bigint, OUT upto bigint, OUT odd boolean
+-- Dividends, transfers and wallets of some bets in one statement; the wallets are locked. p_staked is
+-- what had been staked on the place before them. Answers the cents given, what had been staked with
+-- them, and whether somebody among them owes the house.
+CREATE OR REPLACE FUNCTION settle_bets(
+  p_settlement bigint, p_place smallint, p_staked bigint, p_bets bigint[], p_people bigint[],
+  p_stakes bigint[], OUT given bigint, OUT upto bigint, OUT owing boolean
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   run settlement;
   share settlement_share;
   pool_of bigint;
-  pending bigint := ledger_account(20::smallint, NULL, NULL, NULL);
   move_kind smallint;
+  moment timestamptz := app_now();
 BEGIN
   SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement;
   SELECT * INTO STRICT share FROM settlement_share
@@ -104,9 +99,7 @@ BEGIN
   move_kind := CASE WHEN share.refund THEN 4 ELSE 3 END;
 
   WITH running AS (
-    SELECT id, customer_id, stake,
-           CASE WHEN run.cursor_place = share.place THEN run.cursor_staked ELSE 0 END
-           + sum(stake) OVER (ORDER BY id) AS upto
+    SELECT id, customer_id, stake, p_staked + sum(stake) OVER (ORDER BY id) AS upto
       FROM unnest(p_bets, p_people, p_stakes) AS n (id, customer_id, stake)
   ), parts AS (
     SELECT id, customer_id, r.upto,
@@ -121,97 +114,156 @@ BEGIN
            w.seq + row_number() OVER by_wallet AS seq_after
       FROM parts p JOIN wallet w ON w.customer_id = p.customer_id
     WINDOW by_wallet AS (PARTITION BY p.customer_id ORDER BY p.id)
-  ), winners AS MATERIALIZED (
-    SELECT s.*, c.phone, c.auto_cashout AND NOT share.refund AS wants,
-           CASE WHEN c.auto_cashout AND NOT share.refund AND s.owed = 0
-                 AND s.amount / 100 * 100 BETWEEN p_least AND p_most
-                 AND coalesce(c.pin_reset_at + p_reset_hold <= p_moment, true)  -- as withdrawals
-                THEN s.amount / 100 * 100 ELSE 0 END AS cash
-      FROM (SELECT account_id, customer_id, sum(amount)::bigint AS amount, count(*) AS bets,
-                   min(id) AS first_bet, max(owed) AS owed, max(balance_after) AS balance,
-                   max(seq_after) AS seq
-              FROM lines GROUP BY account_id, customer_id) s
-      JOIN customer c ON c.id = s.customer_id
-  ), cashed AS MATERIALIZED (
-    SELECT w.*, nextval('payout_id_seq') AS payout_id,
-           ledger_row_key(21, first_bet, p_settlement) AS request,
-           ledger_row_key(22, first_bet, p_settlement) AS key
-      FROM winners w WHERE cash > 0
   ), dividends AS (
     INSERT INTO dividend (settlement_id, bet_id, customer_id, amount, refund)
     SELECT p_settlement, id, customer_id, amount, share.refund FROM lines ORDER BY id
   ), moves AS (
-    INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
-                          debit_seq, credit_balance_after, credit_seq, event_id, ref, event_at)
+    INSERT INTO transfer (key, kind, debit_account, credit_account, amount, credit_balance_after,
+                          credit_seq, event_id, ref, event_at)
     SELECT ledger_row_key(move_kind, id, p_settlement), move_kind, pool_of, account_id, amount,
-           NULL, NULL, balance_after, seq_after, run.key, id, p_moment
-      FROM lines
-    UNION ALL
-    SELECT ledger_row_key(6, payout_id, 0), 6, account_id, pending, cash,
-           balance - cash, seq + 1, NULL, NULL, request, payout_id, p_moment
+           balance_after, seq_after, run.key, id, moment
+      FROM lines ORDER BY id
+  ), purses AS (
+    UPDATE wallet w SET balance = w.balance + s.amount, seq = w.seq + s.bets
+      FROM (SELECT account_id, sum(amount) AS amount, count(*) AS bets
+              FROM lines GROUP BY account_id) s
+     WHERE w.account_id = s.account_id
+  )
+  SELECT sum(l.amount)::bigint, max(l.upto)::bigint, bool_or(l.owed > 0) INTO given, upto, owing
+    FROM lines l;
+END $$;
+
+-- What customers owe is taken from what these bets brought, at once, before they could stake it again.
+-- Answers the cents taken.
+CREATE OR REPLACE FUNCTION settle_collect(p_settlement bigint, p_bets bigint[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  debtor record;
+  taken bigint := 0;
+BEGIN
+  FOR debtor IN
+    SELECT d.customer_id, d.first_bet, d.amount
+      FROM (SELECT customer_id, min(bet_id) AS first_bet, sum(amount)::bigint AS amount
+              FROM dividend WHERE settlement_id = p_settlement AND bet_id = ANY (p_bets)
+             GROUP BY customer_id) d
+      JOIN wallet w ON w.customer_id = d.customer_id
+     WHERE w.owed > 0 ORDER BY w.account_id
+  LOOP
+    taken := taken + receivable_collect(
+      ledger_row_key(23, debtor.first_bet, p_settlement), debtor.customer_id, debtor.amount,
+      app_now());
+  END LOOP;
+  RETURN taken;
+END $$;
+
+-- Sees to the next p_limit customers who got something: a text, and their wins on M-PESA for those
+-- who want them there at once, as far as they have not been staked again meanwhile. Text and payout
+-- are held until the settlement is finished, which frees them with one row and rewrites none. While
+-- this goes on the cursor holds the last customer, behind all places. Answers how many there were.
+CREATE OR REPLACE FUNCTION settle_people(
+  p_settlement bigint, p_limit integer, p_least bigint, p_most bigint, p_reset_hold interval
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  behind CONSTANT smallint := 100;
+  run settlement;
+  people bigint[];
+  won bigint[];
+  moment timestamptz := app_now();
+  pending bigint := ledger_account(20::smallint, NULL, NULL, NULL);
+  some_odd boolean;
+BEGIN
+  SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement;
+  SELECT array_agg(d.customer_id), array_agg(d.won) INTO people, won
+    FROM (SELECT customer_id,
+                 coalesce(sum(amount) FILTER (WHERE NOT refund), 0)::bigint
+                 - CASE WHEN run.collected > 0
+                        THEN settle_collected(p_settlement, array_agg(bet_id)) ELSE 0 END AS won
+            FROM dividend
+           WHERE settlement_id = p_settlement
+             AND customer_id > CASE WHEN run.cursor_place = behind THEN run.cursor_bet ELSE 0 END
+           GROUP BY customer_id ORDER BY customer_id LIMIT p_limit) d;
+  IF people IS NULL THEN RETURN 0; END IF;
+
+  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.account_id FOR UPDATE;
+  WITH winners AS MATERIALIZED (
+    SELECT n.customer_id, n.won, c.phone, w.account_id, w.balance, w.seq,
+           c.auto_cashout AND n.won / 100 * 100 > p_most AS odd,
+           CASE WHEN c.auto_cashout AND w.owed = 0
+                 AND coalesce(c.pin_reset_at + p_reset_hold <= moment, true)  -- as for withdrawals
+                THEN least(n.won, w.balance) / 100 * 100 ELSE 0 END AS cash
+      FROM unnest(people, won) AS n (customer_id, won)
+      JOIN wallet w ON w.customer_id = n.customer_id
+      JOIN customer c ON c.id = n.customer_id
+  ), cashed AS MATERIALIZED (
+    SELECT w.*, nextval('payout_id_seq') AS payout_id,
+           ledger_row_key(21, customer_id, p_settlement) AS request,
+           ledger_row_key(22, customer_id, p_settlement) AS key
+      FROM winners w WHERE NOT w.odd AND w.cash >= p_least
+  ), moves AS (
+    INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
+                          debit_seq, event_id, ref, event_at)
+    SELECT ledger_row_key(6, payout_id, 0), 6, account_id, pending, cash, balance - cash, seq + 1,
+           request, payout_id, moment
       FROM cashed
   ), payouts AS (
     INSERT INTO payout (id, key, request, customer_id, phone, amount, reason, settlement_id, state,
                         held_for, ocid, created_at)
-    SELECT payout_id, key, request, customer_id, phone, cash, 2, p_settlement, 2, 1, uuidv7(),
-           p_moment
+    SELECT payout_id, key, request, customer_id, phone, cash, 2, p_settlement, 2, 1, uuidv7(), moment
       FROM cashed
   ), promises AS (
     INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
     SELECT 'b2c', ledger_row_key(24, payout_id, 0), jsonb_build_object('payout_id', payout_id),
-           customer_id, p_settlement, p_moment, 6, p_moment
+           customer_id, p_settlement, moment, 6, moment
       FROM cashed
   ), texts AS (
     INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
     SELECT 'result', ledger_row_key(25, customer_id, p_settlement),
-           jsonb_build_object('settlement', p_settlement), customer_id, p_settlement, p_moment, 6,
-           p_moment
+           jsonb_build_object('settlement', p_settlement), customer_id, p_settlement, moment, 6,
+           moment
       FROM winners
-    ON CONFLICT (key) DO NOTHING
   ), purses AS (
-    UPDATE wallet w
-       SET balance = n.balance - n.cash, seq = n.seq + CASE WHEN n.cash > 0 THEN 1 ELSE 0 END
-      FROM winners n WHERE w.account_id = n.account_id
+    UPDATE wallet w SET balance = d.balance - d.cash, seq = d.seq + 1
+      FROM cashed d WHERE w.account_id = d.account_id
   )
-  SELECT sums.given, sums.upto,
-         (SELECT bool_or(owed > 0 OR wants AND amount / 100 * 100 > p_most) FROM winners)
-    INTO given, upto, odd
-    FROM (SELECT sum(l.amount)::bigint AS given, max(l.upto)::bigint AS upto FROM lines l) sums;
+  SELECT bool_or(w.odd) INTO some_odd FROM winners w;
+
+  IF some_odd THEN
+    PERFORM settle_odd(p_settlement, people, won, p_least, p_most, p_reset_hold, moment);
+  END IF;
+  UPDATE settlement SET cursor_place = behind, cursor_bet = people[cardinality(people)]
+   WHERE id = p_settlement;
+  RETURN cardinality(people);
 END $$;
 
--- The odd ones of a chunk, one by one: what a customer owes is taken from what came, and wins that
--- M-PESA takes in parts only are set aside in parts.
+-- What was taken from a customer's bets in this settlement for what they owed, in cents.
+CREATE OR REPLACE FUNCTION settle_collected(p_settlement bigint, p_bets bigint[]) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT coalesce(sum(amount), 0)::bigint FROM transfer
+   WHERE key = ANY (SELECT ledger_row_key(23, bet, p_settlement) FROM unnest(p_bets) bet)
+$$;
+
+-- Wins that M-PESA takes in parts only are set aside in parts. The wallets are locked.
 CREATE OR REPLACE FUNCTION settle_odd(
-  p_settlement bigint, p_bets bigint[], p_wins boolean, p_least bigint, p_most bigint,
+  p_settlement bigint, p_people bigint[], p_won bigint[], p_least bigint, p_most bigint,
   p_reset_hold interval, p_moment timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   winner record;
-  left_over bigint;
 BEGIN
   FOR winner IN
-    SELECT w.customer_id, d.first_bet, d.amount, w.owed,
-           p_wins AND c.auto_cashout
-             AND coalesce(c.pin_reset_at + p_reset_hold <= p_moment, true) AS wants
-      FROM (SELECT customer_id, min(bet_id) AS first_bet, sum(amount)::bigint AS amount
-              FROM dividend WHERE settlement_id = p_settlement AND bet_id = ANY (p_bets)
-             GROUP BY customer_id) d
-      JOIN wallet w ON w.customer_id = d.customer_id
-      JOIN customer c ON c.id = d.customer_id
-     WHERE w.owed > 0 OR d.amount / 100 * 100 > p_most
+    SELECT n.customer_id, least(n.won, w.balance) / 100 * 100 AS cash
+      FROM unnest(p_people, p_won) AS n (customer_id, won)
+      JOIN wallet w ON w.customer_id = n.customer_id
+      JOIN customer c ON c.id = n.customer_id
+     WHERE c.auto_cashout AND w.owed = 0 AND n.won / 100 * 100 > p_most
+       AND coalesce(c.pin_reset_at + p_reset_hold <= p_moment, true)
      ORDER BY w.account_id
   LOOP
-    left_over := winner.amount;
-    IF winner.owed > 0 THEN
-      left_over := left_over - receivable_collect(
-        ledger_row_key(23, winner.first_bet, p_settlement), winner.customer_id, left_over,
-        p_moment);
-    END IF;
-    IF winner.wants AND left_over / 100 * 100 >= p_least THEN
-      PERFORM payout_reserve(ledger_row_key(21, winner.first_bet, p_settlement),
-                             winner.customer_id, left_over / 100 * 100, 2::smallint,
-                             p_settlement, p_most);
+    IF winner.cash >= p_least THEN
+      PERFORM payout_reserve(ledger_row_key(21, winner.customer_id, p_settlement),
+                             winner.customer_id, winner.cash, 2::smallint, p_settlement, p_most);
     END IF;
   END LOOP;
 END $$;

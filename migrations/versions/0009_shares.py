@@ -15,7 +15,8 @@ UP = (
     " ALTER outcome SET NOT NULL, ADD CONSTRAINT pk_settlement_share"
     " PRIMARY KEY (settlement_id, place)",
     "ALTER TABLE settlement RENAME cursor_outcome TO cursor_place",
-    "ALTER TABLE settlement ADD effective_close timestamptz, ADD paused_at timestamptz,"
+    "ALTER TABLE settlement ADD effective_close timestamptz,"
+    " ADD collected bigint NOT NULL DEFAULT 0, ADD paused_at timestamptz,"
     " ADD paused_by bigint CONSTRAINT fk_settlement_paused_by_staff REFERENCES staff",
     "ALTER TABLE wallet ADD owed bigint NOT NULL DEFAULT 0,"
     " ADD limited boolean NOT NULL DEFAULT false,"
@@ -29,9 +30,12 @@ UP = (
     "ALTER TABLE transfer ENABLE TRIGGER transfer_append_only",
     "DROP INDEX ix_transfer_event_id",
     "CREATE INDEX ix_transfer_event_id ON transfer (event_id) WHERE kind NOT IN (2, 3, 4)",
+    # A bet's dividend is asked for with its settlement: the primary key finds it.
+    "DROP INDEX ix_dividend_bet_id",
 )
 
 DOWN = (
+    "CREATE INDEX ix_dividend_bet_id ON dividend (bet_id)",
     "DROP INDEX ix_transfer_event_id",
     "CREATE INDEX ix_transfer_event_id ON transfer (event_id)",
     "ALTER TABLE transfer DISABLE TRIGGER transfer_append_only",
@@ -41,7 +45,7 @@ DOWN = (
     " WHERE b.id = t.ref AND t.kind IN (3, 4) AND t.event_id = s.key",
     "ALTER TABLE transfer ENABLE TRIGGER transfer_append_only",
     "ALTER TABLE wallet DROP owed, DROP limited",
-    "ALTER TABLE settlement DROP effective_close, DROP paused_at, DROP paused_by",
+    "ALTER TABLE settlement DROP effective_close, DROP collected, DROP paused_at, DROP paused_by",
     "ALTER TABLE settlement RENAME cursor_place TO cursor_outcome",
     "ALTER TABLE settlement_share DROP CONSTRAINT pk_settlement_share, DROP place, DROP late,"
     " DROP refund, ADD CONSTRAINT pk_settlement_share PRIMARY KEY (settlement_id, outcome)",
