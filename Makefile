@@ -8,7 +8,7 @@ JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-long check format-check lint types imports format \
-        demo demo-reset story phone run migration lock
+        bench bench-quick demo demo-reset story phone run migration lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test: $(READY) ## Run the tests on real engines, all set-up included (T=tests/co
 
 test-long: $(READY) ## Run the tests with their full counts: steps, schedules, kills, fuzz cases
 	LONG=1 $(BIN)/python -m pytest -n $(JOBS) --durations=30 $(T)
+
+bench: $(READY) ## Measure, as ratios to peers in the same run (P=P2,P4 for some; half an hour for all)
+	$(BIN)/python -m bench $(or $(P),P2,P4,P5,P6)
+
+bench-quick: $(READY) ## A smaller choice of it in a few minutes, at a tenth of the size
+	$(BIN)/python -m bench $(or $(P),P2,P4) --scale 10 --bets 100000
 
 check: format-check lint types imports ## Everything CI asks: format, lint, types, imports, tests
 	$(MAKE) test

@@ -6,11 +6,17 @@ from admin.commands import (
     clock,
     customer,
     demo,
+    fixtures,
     ledger,
+    levy,
+    limits,
     market,
+    market_lists,
     migrate,
     payments,
+    settlement,
     staff,
+    treasury,
     worker,
 )
 
@@ -21,10 +27,16 @@ COMMANDS = (
     staff.staff,
     market.market,
     customer.customer,
+    limits.play,
     payments.payments,
     ledger.ledger,
+    levy.levy,
+    treasury.house,
     demo.demo,
 )
+
+# More commands of a noun that one file cannot hold: importing them has added them to its group.
+MORE = (market_lists, settlement, fixtures)
 
 
 def add_to(app: Flask) -> None:

@@ -58,6 +58,26 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         "SELECT name, extract(epoch FROM clock_timestamp() - done_at) FROM tick",
     ),
     (
+        "ledger_broken",
+        "Invariants that the last proof of the books found broken, by name; none is well.",
+        ("invariant",),
+        "SELECT jsonb_array_elements_text(broken), 1 FROM"
+        " (SELECT broken FROM ledger_proof ORDER BY id DESC LIMIT 1) last",
+    ),
+    (
+        "ledger_proof_age_seconds",
+        "How long ago the books were last proved, whatever it found.",
+        (),
+        "SELECT extract(epoch FROM app_now() - max(proved_at)) FROM ledger_proof"
+        " HAVING count(*) > 0",
+    ),
+    (
+        "payouts_paused",
+        "Whether payouts are paused, by reason.",
+        ("reason",),
+        "SELECT reason, 1 FROM payout_pause WHERE resumed_at IS NULL",
+    ),
+    (
         "db_connections",
         "Connections to the database, by state.",
         ("state",),

@@ -201,6 +201,6 @@ def fill(connection: Connection, *, transfers: int, customers: int, markets: int
         for part in (PEOPLE, MARKETS, SETTLED, PAYMENTS, LEDGER):
             cursor.execute(part.format(**facts))
         cursor.execute("SELECT count(*) FROM transfer")
-        (made,) = cursor.fetchone()
+        made = (cursor.fetchone() or (0,))[0]
         cursor.execute("COMMIT")
     return int(made)

@@ -47,17 +47,16 @@ def bettors(
     customers: int,
     markets: tuple[int, int],
     until: Event | None = None,
+    url: str | None = None,
 ) -> Pace:
     """Four processes betting for `seconds`, or `until` an event is set."""
     spawn = multiprocessing.get_context("spawn")
     answers: Any = spawn.SimpleQueue()
     ready = spawn.Barrier(CLIENTS)
+    where = url or ground.app_url
+    told_all = (seconds, customers, markets, ready, until, answers)
     people = [
-        spawn.Process(
-            target=_bet,
-            args=(bettor, ground.app_url, n, seconds, customers, markets, ready, until, answers),
-        )
-        for n in range(CLIENTS)
+        spawn.Process(target=_bet, args=(bettor, where, n, *told_all)) for n in range(CLIENTS)
     ]
     for person in people:
         person.start()

@@ -27,6 +27,7 @@ SERVER = {
     "max_connections": "40",
 }
 NOWHERE = "redis://127.0.0.1:9/0"  # the benchmarks of the database need no Redis
+MILLION = 1_000_000
 FUNDS = 10_000_000_00  # cents in each wallet: nobody runs dry
 
 
@@ -37,6 +38,11 @@ class Ground:
     config: Config
     owner_url: str  # for libpq
     superuser_url: str
+
+    @property
+    def owner_sqlalchemy(self) -> str:
+        """Where the owner finds it, for SQLAlchemy."""
+        return self.owner_url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
     @property
     def app_url(self) -> str:
@@ -117,7 +123,7 @@ def people(ground: Ground, number: int) -> None:
                    now(), now() FROM generate_series(1, {number}) n""",
         "INSERT INTO account (kind, customer_id) SELECT 1, id FROM customer",
         # Bank, payouts pending, fees: the accounts that a working house has.
-        "SELECT ledger_account(kind::smallint, NULL, NULL, NULL) FROM unnest(ARRAY[12, 20, 21]) kind",
+        "SELECT ledger_account(k::smallint, NULL, NULL, NULL) FROM unnest(ARRAY[12, 20, 21]) k",
         f"""INSERT INTO wallet (account_id, customer_id, balance, seq)
             SELECT id, customer_id, {FUNDS}, 1 FROM account WHERE kind = 1""",
         f"""INSERT INTO transfer (key, kind, debit_account, credit_account, amount,
@@ -135,7 +141,10 @@ def markets(ground: Ground, number: int) -> None:
         """INSERT INTO staff (name, role, created_at)
            SELECT name, 'trader', now() FROM unnest(ARRAY['wanjiku', 'kamau']) name
            ON CONFLICT DO NOTHING""",
-        f"""DO $$ DECLARE made bigint; first bigint := (SELECT coalesce(max(code), 100) FROM market);
+        f"""DO $$
+            DECLARE
+              made bigint;
+              first bigint := (SELECT coalesce(max(code), 100) FROM market);
             BEGIN
               FOR n IN 1..{number} LOOP
                 made := nextval('market_id_seq');
@@ -150,6 +159,44 @@ def markets(ground: Ground, number: int) -> None:
               END LOOP;
             END $$""",
     )
+
+
+def stakes(ground: Ground, number: int, *, people: int, markets: int) -> None:
+    """So many bets with their transfers and balances, a million at a time, spread over all."""
+    for first in range(0, number, MILLION):
+        many = min(MILLION, number - first)
+        run(
+            ground,
+            f"""CREATE TEMP TABLE made AS
+                SELECT n, 1 + ({first}::bigint + n) * 7919 % {people} AS customer_id,
+                       1 + n % {markets} AS market_id, 1 + n % 2 AS outcome,
+                       (20 + n % 100) * 100 AS stake FROM generate_series(1, {many}) n""",
+            *STAKES,
+            "DROP TABLE made",
+        )
+
+
+# What bets leave behind: from the rows of `made`, in their order.
+STAKES = (
+    """CREATE TEMP TABLE placed AS SELECT coalesce(max(id), 0) AS before FROM bet""",
+    """INSERT INTO bet (key, customer_id, market_id, outcome, stake, channel, with_pin, session,
+                        placed_at)
+       SELECT gen_random_uuid(), customer_id, market_id, outcome, stake, 1, true, 'bench', now()
+         FROM made ORDER BY n""",
+    """INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
+                             debit_seq, event_id, ref, event_at)
+       SELECT ledger_row_key(2, b.id, 0), 2, w.account_id, m.pool_account, b.stake,
+              w.balance - sum(b.stake) OVER chain, w.seq + row_number() OVER chain, b.key, b.id,
+              now()
+         FROM placed p JOIN bet b ON b.id > p.before JOIN wallet w USING (customer_id)
+         JOIN market m ON m.id = b.market_id
+       WINDOW chain AS (PARTITION BY b.customer_id ORDER BY b.id) ORDER BY b.id""",
+    """UPDATE wallet w SET balance = w.balance - s.stake, seq = w.seq + s.bets
+         FROM (SELECT b.customer_id, sum(b.stake) AS stake, count(*) AS bets
+                 FROM placed p JOIN bet b ON b.id > p.before GROUP BY b.customer_id) s
+        WHERE w.customer_id = s.customer_id""",
+    "DROP TABLE placed",
+)
 
 
 def settle_down(ground: Ground) -> None:
@@ -178,4 +225,3 @@ def opened(ground: Ground, name: str = "bench") -> Iterator[Runtime]:
         yield Runtime(ground.config, engine, redis=None, queues={})  # type: ignore[arg-type]
     finally:
         engine.dispose()
-

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psycopg2
@@ -14,11 +15,14 @@ import psycopg2
 from bench import clients, ground
 from bench.clients import Pace
 from bench.ground import Ground
-from core import markets, settlement, settling, staff
+from core import decisions, markets, settling, staff
+from demo.engines import Postgres
 
 STATEMENT = (Path(__file__).parent / "one_statement.sql").read_text()
 BETTING_ON = 100  # other markets, which the clients keep betting on
-BIG, SMALL = 1, 2  # the markets that are settled
+BIG, SMALL = 1, 2  # the markets that are settled, and their settlements
+SMALL_BETS = 10_000
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,64 @@ def while_betting(
     return run, paces[0]
 
 
+def p4(postgres: Postgres, *, bets: int, people: int) -> dict[str, Any]:
+    """A settlement in chunks, alone and beside betting clients, against one statement."""
+    source = ground.house(postgres, "p4")
+    open_markets = crowd(source, bets=bets, people=people, small=SMALL_BETS)
+    runs: dict[str, list[Any]] = {name: [] for name in ("statement", "chunks", "small", "busy")}
+    alone: list[Pace] = []
+
+    def once(name: str) -> None:
+        place = ground.copy(postgres, "p4", "p4_run")
+        if name == "statement":
+            runs[name].append(in_one_statement(place, BIG))
+        elif name == "busy":
+            told = {"customers": people, "markets": open_markets}
+            alone.append(clients.bettors(place, clients.one_function, seconds=8, **told))
+            runs[name].append(while_betting(place, BIG, people=people, open_markets=open_markets))
+        else:
+            runs[name].append(in_chunks(place, BIG if name == "chunks" else SMALL))
+        ground.proved(place)
+        ground.drop(postgres, "p4_run")
+        print(f"  {name:10} {runs[name][-1]}", flush=True)
+
+    for _ in range(ROUNDS):
+        for name in runs:
+            once(name)
+    ground.drop(postgres, "p4")
+    return _summary(runs, alone, bets=bets)
+
+
+def _summary(runs: dict[str, list[Any]], alone: list[Pace], *, bets: int) -> dict[str, Any]:
+    statement = median(run.seconds for run in runs["statement"])
+    chunks = median(run.seconds for run in runs["chunks"])
+    small = median(run.seconds for run in runs["small"])
+    busy = median(run.seconds for run, _ in runs["busy"])
+    usual, during = (
+        median(pace.rate for pace in paces) for paces in (alone, [pace for _, pace in runs["busy"]])
+    )
+    return {
+        "ratios": {
+            "chunks/statement": round(chunks / statement, 3),
+            "busy/statement": round(busy / statement, 3),
+            "others_rate": round(during / usual, 3),
+            "per_bet_big/small": round(chunks / bets / (small / SMALL_BETS), 3),
+        },
+        "p99_ms": {
+            "others": median(pace.p99_ms for _, pace in runs["busy"]),
+            "others_usual": median(pace.p99_ms for pace in alone),
+        },
+        "seconds": {"statement": statement, "chunks": chunks, "busy": busy, "small": small},
+        "memory_mb": {
+            "backend": max(run.backend_mb for run in runs["chunks"]),
+            "worker": max(run.worker_mb for run in runs["chunks"]),
+        },
+        "others_per_second": {"usual": round(usual), "during": round(during)},
+        "raw": {name: [str(run) for run in many] for name, many in runs.items()},
+        "bets": bets,
+    }
+
+
 def _work(place: Ground, settlement_id: int, answers: Any) -> None:
     try:
         with ground.opened(place, name="settler") as rt:
@@ -133,26 +195,11 @@ def _private_mb(pid: int) -> float:
 def _bets(market: int, number: int, people: int) -> tuple[str, ...]:
     """So many bets of KES 20 to 119 with their transfers and balances, every second one on Home."""
     return (
-        f"""CREATE TEMP TABLE made ON COMMIT PRESERVE ROWS AS
-            SELECT row_number() OVER () AS n, 1 + (n::bigint * 7919 % {people}) AS customer_id,
+        f"""CREATE TEMP TABLE made AS
+            SELECT n, 1 + n::bigint * 7919 % {people} AS customer_id, {market} AS market_id,
                    1 + n % 2 AS outcome, (20 + n % 100) * 100 AS stake
               FROM generate_series(1, {number}) n""",
-        f"""INSERT INTO bet (key, customer_id, market_id, outcome, stake, channel, with_pin, session,
-                             placed_at)
-            SELECT gen_random_uuid(), customer_id, {market}, outcome, stake, 1, true, 'bench', now()
-              FROM made ORDER BY n""",
-        f"""INSERT INTO transfer (key, kind, debit_account, credit_account, amount,
-                                  debit_balance_after, debit_seq, event_id, ref, event_at)
-            SELECT ledger_row_key(2, b.id, 0), 2, w.account_id, m.pool_account, b.stake,
-                   w.balance - sum(b.stake) OVER chain, w.seq + row_number() OVER chain,
-                   b.key, b.id, now()
-              FROM bet b JOIN wallet w USING (customer_id) JOIN market m ON m.id = b.market_id
-             WHERE b.market_id = {market} WINDOW chain AS (PARTITION BY b.customer_id ORDER BY b.id)
-             ORDER BY b.id""",
-        f"""UPDATE wallet w SET balance = w.balance - s.stake, seq = w.seq + s.bets
-              FROM (SELECT customer_id, sum(stake) AS stake, count(*) AS bets FROM bet
-                     WHERE market_id = {market} GROUP BY customer_id) s
-             WHERE w.customer_id = s.customer_id""",
+        *ground.STAKES,
         "DROP TABLE made",
     )
 
@@ -164,5 +211,5 @@ def _approved(place: Ground, market_id: int) -> int:
         code = tx.get_one(markets.Market, market_id).code
         markets.close(tx, code, by=proposer)
         told = {"now": rt.now(), "config": place.config}
-        _, seen = settlement.propose(tx, code, winner=1, source="bench", by=proposer, **told)
-        return settlement.approve(tx, code, seen_hash=seen.hash, by=approver, **told).id
+        _, seen = decisions.propose(tx, code, winners=[1], source="bench", by=proposer, **told)
+        return decisions.approve(tx, code, seen_hash=seen.hash, by=approver, **told).id

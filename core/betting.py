@@ -151,13 +151,17 @@ def _bets(where: str) -> Any:
     return text(f"""
         SELECT b.id, m.code, m.question, m.fee_bp, o.name, b.stake, b.placed_at, m.closes_at,
                s.id IS NOT NULL AS ended, d.amount, coalesce(d.refund, false) AS refund, o.staked,
-               (SELECT sum(staked) FROM outcome WHERE market_id = m.id) AS pool,
+               (SELECT coalesce(sum(staked), 0) FROM outcome
+                 WHERE market_id = m.id AND withdrawn_at IS NULL) AS pool,
                coalesce(b.xact < (SELECT below FROM pool_mark), false) AS counted
           FROM bet b
           JOIN market m ON m.id = b.market_id
           JOIN outcome o ON o.market_id = b.market_id AND o.number = b.outcome
           LEFT JOIN LATERAL (SELECT id FROM settlement
                               WHERE market_id = m.id AND state = 3
+                                AND CASE WHEN o.withdrawn_at IS NULL
+                                         THEN m.status IN (8, 10) AND withdraws IS NULL
+                                         ELSE withdraws = o.number END
                               ORDER BY version DESC LIMIT 1) s ON true
           LEFT JOIN dividend d ON d.settlement_id = s.id AND d.bet_id = b.id
          WHERE b.customer_id = :customer AND {where}
@@ -165,8 +169,8 @@ def _bets(where: str) -> Any:
 
 
 PAGE = "ORDER BY b.id DESC LIMIT :limit OFFSET :offset"
-OPEN_BETS = _bets(f"m.status NOT IN (8, 10) {PAGE}")
-ENDED_BETS = _bets(f"m.status IN (8, 10) {PAGE}")
+OPEN_BETS = _bets(f"s.id IS NULL {PAGE}")
+ENDED_BETS = _bets(f"s.id IS NOT NULL {PAGE}")
 ONE_BET = _bets("b.id = :bet")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import customers, effects, outbox
+from core import customers, effects, limits, outbox
 from core.config import Config
 from core.customers import Customer
 from core.effects import Channel, Refused
@@ -128,7 +128,7 @@ def _refuses(
         return Refused("money.deposit_waiting")
     if _paid_lately(tx, customer.id, amount, now):
         return Refused("money.why_same_amount")
-    return None
+    return limits.refuse_deposit(tx, customer.id, amount, now=now)
 
 
 def _created(

@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from core import fates, messages, payout_results, payouts, postman, pushes, results, status_queries
+from core import (
+    backers,
+    fates,
+    messages,
+    payout_results,
+    payouts,
+    postman,
+    pushes,
+    results,
+    status_queries,
+)
 from core.inbox import Processor
 from core.outbox import Errand
 
@@ -11,6 +21,7 @@ ERRANDS: Mapping[str, Errand] = {
     for errand in (
         postman.ERRAND,
         results.ERRAND,
+        backers.ERRAND,
         pushes.PUSH,
         pushes.QUERY,
         payouts.PAY,

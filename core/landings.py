@@ -115,6 +115,8 @@ def credit(
     facts = {"amount": amount, "receipt": receipt, "balance": booked.balance}
     late = was in (DepositState.NOT_PAID, DepositState.REFUSED)
     sentence = "money.deposit_late" if late else "money.deposit_received"
+    if booked.tax:
+        sentence, facts["tax"] = "money.deposit_received_levy", booked.tax
     if booked.verdict == "refund_due":
         sentence = "money.deposit_refund_due"
     tell(tx, deposit, sentence, facts, part=f"credited:{receipt}", now=now)

@@ -69,6 +69,11 @@ class TransferKind(IntEnum):
     EXCISE = 9
     WITHHOLDING = 10
     ADJUSTMENT = 11
+    REVERSAL = 12  # what a settlement gave, taken back
+    REPAYMENT = 13  # wallet -> receivable
+    OWING = 14  # receivable -> pool: taken back beyond what the wallet had
+    TREASURY = 15
+    CHARGE = 16  # M-PESA's tariff
 
 
 class Account(Base):
@@ -121,13 +126,19 @@ class Transfer(Base):
     __table_args__ = (
         CheckConstraint("amount > 0", name="positive"),
         CheckConstraint("debit_account <> credit_account", name="two_accounts"),
-        Index(
-            "ix_transfer_debit_account", "debit_account", "xact_id", postgresql_include=["amount"]
-        ),
-        Index(
-            "ix_transfer_credit_account", "credit_account", "xact_id", postgresql_include=["amount"]
+        # A wallet's lines in their order; a house account has no numbers: its lines by transaction.
+        *(
+            Index(
+                f"ix_transfer_{side}_account",
+                f"{side}_account",
+                f"{side}_seq",
+                "xact_id",
+                postgresql_include=["amount"],
+            )
+            for side in ("debit", "credit")
         ),
         # A bet's stake and dividend are found by their keys; the rest by the event they belong to.
+        Index("ix_transfer_created_at", "created_at", postgresql_using="brin"),
         Index("ix_transfer_event_id", "event_id", postgresql_where="kind NOT IN (2, 3, 4)"),
     )
 
@@ -144,7 +155,7 @@ class Transfer(Base):
     event_id: Mapped[uuid.UUID]
     ref: Mapped[int | None]
     event_at: Mapped[datetime]
-    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("app_now()"))
     xact_id: Mapped[str] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
 
 

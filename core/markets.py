@@ -1,5 +1,6 @@
 """Markets: a question, its outcomes, when it may be bet on, and what its pool looks like."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     Identity,
     Index,
@@ -19,17 +21,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import gsm7, ledger
+from core import market_history
 from core.base import Base, Small
-from core.config import Config
 from core.errors import Refusal
 from core.money import Cents
 from core.staff import Role, Staff, require
 
-QUESTION_LONGEST = 60  # septets: with its outcomes and the navigation it must fit one screen
-NAME_LONGEST = 20  # septets of an outcome's name
-OUTCOMES = range(2, 9)
-FIRST_CODE = 100  # three digits are read and typed without a slip
 BASIS = 10_000
 
 
@@ -64,7 +61,7 @@ class Market(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     code: Mapped[int]
     question: Mapped[str]
-    category: Mapped[str]
+    category: Mapped[str] = mapped_column(ForeignKey("category.name"))
     status: Mapped[int] = mapped_column(Small)
     opens_at: Mapped[datetime]
     closes_at: Mapped[datetime]
@@ -75,6 +72,7 @@ class Market(Base):
     pool_account: Mapped[int] = mapped_column(ForeignKey("account.id"), unique=True)
     created_by: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     created_at: Mapped[datetime]
+    import_key: Mapped[uuid.UUID | None] = mapped_column(unique=True)  # of a line of a file
 
 
 class Outcome(Base):
@@ -87,6 +85,7 @@ class Outcome(Base):
     number: Mapped[int] = mapped_column(Small, primary_key=True, autoincrement=False)
     name: Mapped[str]
     staked: Mapped[int] = mapped_column(server_default="0")
+    withdrawn_at: Mapped[datetime | None]  # no more bets, and what was staked goes back
 
 
 class PoolMark(Base):
@@ -121,6 +120,7 @@ class OutcomeView:
     name: str
     staked: Cents
     estimate: Cents
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,92 +144,80 @@ class MarketView:
         """Whether a bet could be placed at `now`; `place_bet` alone decides."""
         return self.status == Status.OPEN and self.opens_at <= now < self.closes_at
 
+    def opens_later(self, now: datetime) -> bool:
+        """Whether it waits for its opening time."""
+        return self.status == Status.OPEN and now < self.opens_at
+
     def estimate(self, outcome: int, stake: int) -> Cents:
         """What `stake` on `outcome` would bring if nobody else bet any more."""
         staked = next(one.staked for one in self.outcomes if one.number == outcome)
         return returns(pool=self.pool, staked=staked, stake=stake, fee_bp=self.fee_bp)
 
 
-def create(
-    tx: Session,
-    *,
-    question: str,
-    outcomes: Sequence[str],
-    category: str,
-    opens_at: datetime,
-    closes_at: datetime,
-    by: Staff,
-    now: datetime,
-    config: Config,
-) -> Market:
-    """A new draft with a code of its own. Raises Refusal for what could not be shown or bet on."""
-    require(by, Role.TRADER, Role.ADMIN)
-    question, names = _check_words(question, outcomes)
-    if closes_at <= max(opens_at, now):
-        raise Refusal("staff.closes_too_soon")
-    tx.execute(select(func.pg_advisory_xact_lock(4, 0)))  # two new markets, two codes
-    market = Market(
-        code=_free_code(tx),
-        question=question,
-        category=gsm7.fold(category.strip()) or "Other",
-        status=Status.DRAFT,
-        opens_at=opens_at,
-        closes_at=closes_at,
-        fee_bp=config.platform_fee_bp,
-        min_stake=config.stake_min,
-        max_stake=config.stake_max,
-        created_by=by.id,
-        created_at=now,
-    )
-    market.id = tx.scalars(select(func.nextval("market_id_seq"))).one()
-    market.pool_account = ledger.account(tx, ledger.AccountKind.POOL, market_id=market.id)
-    tx.add(market)
-    tx.flush()
-    numbered = enumerate(names, start=1)
-    tx.add_all(Outcome(market_id=market.id, number=n, name=name) for n, name in numbered)
-    tx.flush()
-    return market
-
-
-def open_up(tx: Session, code: int, *, by: Staff) -> Market:
-    """Let a draft be bet on, from its opening time on."""
-    require(by, Role.TRADER, Role.ADMIN)
-    market = live(tx, code)
-    if market.status != Status.DRAFT:
-        raise Refusal("staff.market_not_draft", code=code)
-    market.status = Status.OPEN
-    return market
-
-
 def close(tx: Session, code: int, *, by: Staff) -> Market:
     """Stop the betting now."""
     require(by, Role.TRADER, Role.ADMIN)
     market = live(tx, code, lock=False)  # the bets' lock comes before the row's, as for the clock
-    if not shut(tx, market.id):
+    if not shut(tx, market.id, by=by.id):
         raise Refusal("staff.market_not_open", code=code)
     tx.refresh(market)
     return market
 
 
-def shut(tx: Session, market_id: int) -> bool:
-    """Close one market's betting; False if it was not open.
+def shut(tx: Session, market_id: int, *, by: int | None = None) -> bool:
+    """Close one market's betting, whatever its closing time; False if it was not open.
 
-    The exclusive lock waits for every bet that is being placed, and none can begin behind it.
+    `by` is the member of staff who does it, None for the clock.
     """
+    hold_bets(tx, market_id)
+    return turn(tx, market_id, (Status.OPEN, Status.SUSPENDED), Status.CLOSED, what="close", by=by)
+
+
+def shut_due(tx: Session, market_id: int) -> bool:
+    """Close one market's betting if its time has come: it may have been moved a moment ago."""
+    hold_bets(tx, market_id)
+    closes_at = tx.scalar(select(Market.closes_at).where(Market.id == market_id).with_for_update())
+    if closes_at is None or closes_at > tx.scalars(select(_app_now())).one():
+        return False
+    return turn(tx, market_id, (Status.OPEN, Status.SUSPENDED), Status.CLOSED, what="close")
+
+
+def hold_bets(tx: Session, market_id: int) -> None:
+    """Wait for every bet on a market that is being placed; none can begin before `tx` ends."""
     tx.execute(select(func.pg_advisory_xact_lock(1, market_id)))
-    closed = tx.execute(
+
+
+def turn(
+    tx: Session,
+    market_id: int,
+    before: Sequence[Status],
+    after: Status,
+    *,
+    what: str,
+    by: int | None = None,
+    reason: str = "",
+) -> bool:
+    """Give a market another status and write that down; False if it has none of `before`."""
+    was = tx.scalar(
         text(
-            "UPDATE market SET status = :closed, closed_at = app_now()"
-            " WHERE id = :id AND status IN (:open, :suspended)"
+            "UPDATE market SET status = :after,"
+            " closed_at = CASE WHEN :after = 4 THEN app_now() ELSE closed_at END"
+            " WHERE id = :id AND status = ANY(:before) RETURNING old.status"
         ),
-        {
-            "id": market_id,
-            "closed": int(Status.CLOSED),
-            "open": int(Status.OPEN),
-            "suspended": int(Status.SUSPENDED),
-        },
+        {"id": market_id, "after": int(after), "before": [int(status) for status in before]},
     )
-    return bool(closed.rowcount)  # type: ignore[attr-defined]  # a text UPDATE has one
+    if was is None:
+        return False
+    market_history.keep(
+        tx,
+        market_id,
+        what,
+        by=by,
+        reason=reason,
+        before={"status": Status(was).name.lower()},
+        after={"status": after.name.lower()},
+    )
+    return True
 
 
 def due_to_close(tx: Session) -> Sequence[int]:
@@ -259,10 +247,13 @@ def open_list(
     offset: int = 0,
     limit: int = 10,
 ) -> list[MarketLine]:
-    """The markets that can be bet on, the ones closing soonest or with the most staked first."""
+    """The markets that can be bet on, the ones closing soonest or with the most staked first.
+
+    `category` is the name of one. Totals are read as they are shown: no bet waits for a reader.
+    """
     pool = (
         select(func.coalesce(func.sum(Outcome.staked), 0))
-        .where(Outcome.market_id == Market.id)
+        .where(Outcome.market_id == Market.id, Outcome.withdrawn_at.is_(None))
         .scalar_subquery()
     )
     found = select(
@@ -272,9 +263,9 @@ def open_list(
         Market.category,
         Market.closes_at,
         pool.label("pool"),
-    ).where(Market.status == Status.OPEN, Market.opens_at <= now, Market.closes_at > now)
+    ).where(*open_now(now))
     if category is not None:
-        found = found.where(func.lower(Market.category) == category.lower())
+        found = found.where(Market.category == category)
     first: tuple[Any, ...] = (pool.desc(),) if order == "pool" else ()
     page = found.order_by(*first, Market.closes_at, Market.id).offset(offset).limit(limit)
     return [
@@ -285,21 +276,20 @@ def open_list(
     ]
 
 
-def categories(tx: Session, *, now: datetime) -> Sequence[str]:
-    """The categories with something to bet on, in alphabetical order."""
-    return tx.scalars(
-        select(Market.category)
-        .where(Market.status == Status.OPEN, Market.opens_at <= now, Market.closes_at > now)
-        .distinct()
-        .order_by(Market.category)
-    ).all()
+def open_now(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What is true of the markets that can be bet on."""
+    return (Market.status == Status.OPEN, Market.opens_at <= now, Market.closes_at > now)
 
 
-def by_code(tx: Session, code: int) -> MarketView | None:
-    """The market customers mean by a code: the live one, else the last that had it; no drafts."""
+def by_code(tx: Session, code: int, *, drafts: bool = False) -> MarketView | None:
+    """The market people mean by a code: the live one, else the last that had it.
+
+    Only staff see `drafts`.
+    """
+    hidden = () if drafts else (Status.DRAFT,)
     market_id = tx.scalar(
         select(Market.id)
-        .where(Market.code == code, Market.status > Status.DRAFT)
+        .where(Market.code == code, Market.status.not_in(hidden))
         .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
         .limit(1)
     )
@@ -309,24 +299,18 @@ def by_code(tx: Session, code: int) -> MarketView | None:
 def view(tx: Session, market_id: int) -> MarketView | None:
     """A market with its outcomes, as its page shows it."""
     rows = tx.execute(
-        select(Market, Outcome.number, Outcome.name, Outcome.staked)
+        select(Market, Outcome)
         .join(Outcome, Outcome.market_id == Market.id)
         .where(Market.id == market_id)
         .order_by(Outcome.number)
+        .execution_options(populate_existing=True)
     ).all()
     if not rows:
         return None
     market: Market = rows[0].Market
-    pool = sum(row.staked for row in rows)
-    outcomes = [
-        OutcomeView(
-            number=row.number,
-            name=row.name,
-            staked=Cents(row.staked),
-            estimate=returns(pool=pool, staked=row.staked, stake=100, fee_bp=market.fee_bp),
-        )
-        for row in rows
-    ]
+    shown = [row.Outcome for row in rows]
+    pool = sum(one.staked for one in shown if one.withdrawn_at is None)
+    outcomes = [_outcome(one, pool=pool, fee_bp=market.fee_bp) for one in shown]
     return MarketView(
         id=market.id,
         code=market.code,
@@ -343,6 +327,14 @@ def view(tx: Session, market_id: int) -> MarketView | None:
     )
 
 
+def _outcome(one: Outcome, *, pool: int, fee_bp: int) -> OutcomeView:
+    """An outcome as its market's page shows it; on a withdrawn one there is nothing any more."""
+    if one.withdrawn_at is not None:
+        return OutcomeView(one.number, one.name, Cents(0), Cents(0), withdrawn=True)
+    estimate = returns(pool=pool, staked=one.staked, stake=100, fee_bp=fee_bp)
+    return OutcomeView(one.number, one.name, Cents(one.staked), estimate)
+
+
 def returns(*, pool: int, staked: int, stake: int, fee_bp: int) -> Cents:
     """What `stake` more on a side with `staked` of a `pool` brings if that side wins, rounded down.
 
@@ -356,24 +348,6 @@ def returns(*, pool: int, staked: int, stake: int, fee_bp: int) -> Cents:
 def refresh_pools(tx: Session) -> int:
     """Add new bets to the totals that are shown; how many there were."""
     return tx.scalar(select(func.pool_refresh())) or 0
-
-
-def _check_words(question: str, outcomes: Sequence[str]) -> tuple[str, list[str]]:
-    question = gsm7.fold(" ".join(question.split()))
-    names = [gsm7.fold(" ".join(name.split())) for name in outcomes]
-    if not 0 < gsm7.septets(question) <= QUESTION_LONGEST:
-        raise Refusal("staff.question_length", longest=QUESTION_LONGEST)
-    if len(names) not in OUTCOMES or len({name.upper() for name in names}) != len(names):
-        raise Refusal("staff.outcomes_number")
-    if not all(0 < gsm7.septets(name) <= NAME_LONGEST for name in names):
-        raise Refusal("staff.outcome_length", longest=NAME_LONGEST)
-    return question, names
-
-
-def _free_code(tx: Session) -> int:
-    """The lowest code that no market had lately: old codes rest until the numbers get long."""
-    highest = tx.scalar(select(func.max(Market.code)))
-    return FIRST_CODE + 1 if highest is None else highest + 1
 
 
 def _app_now() -> Any:

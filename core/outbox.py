@@ -38,6 +38,7 @@ QUEUES = (MONEY, MESSAGES, DEFAULT)
 QUEUE_OF: Mapping[str, str] = {
     "sms": MESSAGES,
     "result": MESSAGES,
+    "closing_moved": MESSAGES,
     "stk": MONEY,
     "stk_query": MONEY,
     "b2c": MONEY,

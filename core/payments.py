@@ -100,6 +100,7 @@ class Payout(Base):
         CheckConstraint("(state = 2) = (held_for IS NOT NULL)", name="held_for"),
         CheckConstraint("(state = 8) = (receipt IS NOT NULL)", name="paid_with_receipt"),
         CheckConstraint("amount >= 1000 AND amount % 100 = 0", name="payable"),
+        CheckConstraint("tax >= 0", name="tax"),
         Index("ix_payout_request", "request"),
         Index("ix_payout_customer_id", "customer_id", "id"),
         Index("ix_payout_open", "state", "held_for", postgresql_where="state < 8"),
@@ -112,7 +113,8 @@ class Payout(Base):
     request: Mapped[uuid.UUID]  # the decision; one over the limit is paid in several payouts
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
     phone: Mapped[str]
-    amount: Mapped[int]
+    amount: Mapped[int]  # what arrives
+    tax: Mapped[int] = mapped_column(server_default="0")  # withheld beside it
     reason: Mapped[int] = mapped_column(Small)
     settlement_id: Mapped[int | None]
     state: Mapped[int] = mapped_column(Small)

@@ -154,7 +154,9 @@ def _paid(
     verdict = str(tx.scalar(select(booked)))
     tx.refresh(payout)
     if verdict == "paid":
-        payouts.tell(tx, payout, "money.payout_sent", {"receipt": notice.receipt}, now=now)
+        sentence = "money.payout_sent_levy" if payout.tax else "money.payout_sent"
+        facts = {"receipt": notice.receipt, "tax": payout.tax}
+        payouts.tell(tx, payout, sentence, facts, now=now)
     elif verdict != "duplicate":
         # Paid after it was given back, or with a receipt that is another payment's.
         log.error("payout incident", payout_id=payout.id, verdict=verdict)

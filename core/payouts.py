@@ -33,7 +33,8 @@ class Reserved:
     """The money is set aside and on its way. `again` says that this key had asked before."""
 
     payout_ids: tuple[int, ...]
-    amount: Cents
+    amount: Cents  # what will arrive
+    tax: Cents  # withheld beside it
     balance: Cents
     again: bool
 
@@ -49,10 +50,10 @@ def withdraw(
     now: datetime,
     config: Config,
 ) -> Reserved | Refused:
-    """Pay `amount` cents of the wallet to the customer's own M-PESA, at most once per `key`.
+    """Have `amount` cents arrive on the customer's own M-PESA, in parts where it is over the limit.
 
-    The first answer, yes or no, is the answer for ever; the same key with another amount is a
-    fault. The caller has checked the PIN. What is over M-PESA's limit goes in several payouts.
+    The first answer to a `key` is its answer for ever; the same key with another amount is a fault.
+    The caller has checked the PIN.
     """
     row = tx.execute(
         WITHDRAW,
@@ -72,12 +73,7 @@ def withdraw(
         return Refused(row.reason, _read(row.facts))
     for promise_id in row.promises or ():
         tx.info.setdefault("promised", []).append((outbox.MONEY, promise_id))
-    return Reserved(
-        payout_ids=tuple(row.facts["payouts"]),
-        amount=Cents(row.facts["amount"]),
-        balance=Cents(row.facts["balance"]),
-        again=row.again,
-    )
+    return _reserved(row)
 
 
 def paused(tx: Session) -> PayoutPause | None:
@@ -127,7 +123,10 @@ def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now
     if verdict == "released":
         log.warning("payout failed", payout_id=payout.id, result_code=code)
         customer = tx.get_one(Customer, payout.customer_id)
-        facts = {"why": say(reason.sentence, customer.lang)}
+        facts = {
+            "why": say(reason.sentence, customer.lang),
+            "amount": payout.amount + payout.tax,
+        }
         tell(tx, payout, "money.payout_returned", facts, now=now)
     return verdict
 
@@ -160,6 +159,11 @@ def _begin(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] | Non
     """Committed before the call: from here on the payout is sent, or in doubt."""
     payout = _held(tx, promise)
     if payout.state != PayoutState.QUEUED and payout.held_for != HeldFor.SETTLEMENT:
+        return None
+    if tx.scalar(OVERTAKEN, {"settlement": payout.settlement_id}):
+        cancelled = cast(int(PayoutState.CANCELLED), Small)
+        tx.execute(select(func.payout_release(payout.id, cancelled, "corrected", None)))
+        tx.expire(payout)
         return None
     if paused(tx) is not None:
         payout.state, payout.held_for = PayoutState.HELD, HeldFor.PAUSE
@@ -196,12 +200,25 @@ def _held(tx: Session, promise: Promise) -> Payout:
     return tx.get_one(Payout, promise.payload["payout_id"], with_for_update=True)
 
 
+def _reserved(row: Any) -> Reserved:
+    return Reserved(
+        payout_ids=tuple(row.facts["payouts"]),
+        amount=Cents(row.facts["amount"]),
+        tax=Cents(row.facts["tax"]),
+        balance=Cents(row.facts["balance"]),
+        again=row.again,
+    )
+
+
 def _read(facts: dict[str, Any]) -> dict[str, Any]:
     """A refusal's facts, with the moments in them made moments again."""
     if "until" in facts:
         return facts | {"until": datetime.fromisoformat(facts["until"])}
     return facts
 
+
+# The result that was won by has been corrected: what has not been sent is not theirs any more.
+OVERTAKEN = text("SELECT EXISTS (SELECT FROM settlement WHERE corrects = :settlement)")
 
 WITHDRAW = text(
     "SELECT * FROM withdraw(:key, :customer, :amount, :least, :most, :reset_hold,"

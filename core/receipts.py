@@ -121,10 +121,11 @@ class ReceiptClaim(Base):
 
 @dataclass(frozen=True)
 class Credit:
-    """What crediting a receipt came to; `balance` is the wallet's afterwards."""
+    """What crediting a receipt came to; `balance` is the wallet's afterwards, `tax` the excise."""
 
     verdict: Literal["credited", "refund_due", "duplicate", "conflict"]
     balance: Cents
+    tax: Cents
 
 
 def credit(
@@ -151,7 +152,7 @@ def credit(
         },
     ).one()
     tx.refresh(deposit)  # the function has changed the row behind the session's back
-    return Credit(row.verdict, Cents(row.balance or 0))
+    return Credit(row.verdict, Cents(row.balance or 0), Cents(row.tax or 0))
 
 
 def confirm(tx: Session, *, receipt: str, shortcode: str, amount: int, source: Source) -> str:

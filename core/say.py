@@ -87,6 +87,7 @@ WAYS: Mapping[str, Callable[[Any], str]] = {
     "num": money.show,
     "when": _nairobi("%d/%m %H:%M"),
     "clock": _nairobi("%H:%M"),
+    "date": _nairobi("%d/%m"),
     "day": _nairobi("%d/%m/%Y"),
 }
 PEN = Pen()

@@ -1,12 +1,12 @@
-"""Settlement: a result that two people stand by, then every cent of the pool paid out in chunks."""
+"""Settlement: every cent of a pool paid out in chunks, as two people decided."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
-from typing import Any
 
+import structlog
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
@@ -16,21 +16,21 @@ from sqlalchemy import (
     false,
     func,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import markets, proposals, receipts
+from core import previews, proposals, receipts
 from core.base import Base, Small
-from core.betting import Bet
 from core.config import Config
 from core.errors import Refusal
-from core.markets import BASIS, Market, Status
+from core.markets import Market, Status
 from core.money import Cents
+from core.previews import PATIENCE
 from core.staff import Role, Staff, require
 
-RULES = "pari-mutuel/1"  # of the arithmetic; part of what the second person approves
-LARGEST_SHOWN = 10
+log = structlog.get_logger(__name__)
 
 
 class SettlementState(IntEnum):
@@ -39,17 +39,24 @@ class SettlementState(IntEnum):
     APPROVED = 1
     RUNNING = 2
     SETTLED = 3
+    CANCELLED = 4  # nothing had been paid when the market was voided
 
 
 class Settlement(Base):
-    """One result being paid: what it shares out, and how far it has got."""
+    """One result being paid: what it shares out, and how far it has got.
+
+    `withdraws` is the outcome whose stakes go back while the market goes on. One that `corrects`
+    another has first to take back what that one gave; `reversed` counts this on the other one.
+    """
 
     __tablename__ = "settlement"
     __table_args__ = (
         UniqueConstraint("market_id", "version"),
         CheckConstraint("approved_by <> proposed_by", name="two_people"),
-        CheckConstraint("state BETWEEN 1 AND 3", name="state"),
-        CheckConstraint("state < 3 OR paid + refunded + fee = pool", name="adds_up"),
+        CheckConstraint("state BETWEEN 1 AND 4", name="state"),
+        CheckConstraint("state <> 3 OR paid + refunded + fee = pool", name="adds_up"),
+        CheckConstraint("reversed BETWEEN 0 AND pool", name="reversed"),
+        Index("ix_settlement_open", "due_at", postgresql_where="state < 3"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -79,6 +86,11 @@ class Settlement(Base):
     collected: Mapped[int] = mapped_column(server_default="0")
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    withdraws: Mapped[int | None] = mapped_column(Small)
+    corrects: Mapped[int | None] = mapped_column(ForeignKey("settlement.id"), unique=True)
+    reversed: Mapped[int] = mapped_column(server_default="0")
+    undo_bet: Mapped[int] = mapped_column(server_default="0")
+    undone_at: Mapped[datetime | None]
 
 
 class SettlementShare(Base):
@@ -115,154 +127,73 @@ class Dividend(Base):
 
 
 @dataclass(frozen=True)
-class Side:
-    """What is on one outcome."""
+class Progress:
+    """How far the newest settlement of a market is. Money in cents, counts in bets and customers.
 
-    staked: int
-    bets: int
-    last_bet: int
+    `stage` says what it does: waiting, undoing (what it corrects), paying, telling, settled or
+    cancelled; with `paused_at` it does not go on until somebody has it resumed.
+    """
 
-
-@dataclass(frozen=True)
-class Preview:
-    """What a result would do, for the people who decide. `hash` names exactly this book."""
-
-    content: Mapping[str, Any]
-    hash: str
-    bets: int
+    id: int
+    market_id: int
+    state: SettlementState
+    stage: str
+    void: bool
+    winners: Sequence[int]
+    due_at: datetime
     pool: Cents
     fee: Cents
-    gross: Cents
-    refunding: bool
-    largest: Sequence[tuple[int, Cents]]  # (bet id, what it gets), the ten largest
-
-
-def propose(
-    tx: Session,
-    code: int,
-    *,
-    winner: int | None,
-    source: str,
-    by: Staff,
-    now: datetime,
-    config: Config,
-) -> tuple[proposals.Proposal, Preview]:
-    """Put a result (without a winner: the voiding) of a closed market before a second person."""
-    require(by, Role.TRADER, Role.ADMIN)
-    market = markets.live(tx, code)
-    if market.status not in (Status.CLOSED, Status.PROPOSED):
-        raise Refusal("staff.market_not_closed", code=code)
-    if not source.strip():
-        raise Refusal("staff.source_missing")
-    seen = preview(tx, market, winner=winner, source=source.strip())
-    proposal = proposals.propose(
-        tx,
-        act="market.result" if winner else "market.void",
-        subject=_subject(market),
-        content=seen.content,
-        note=source.strip(),
-        by=by.id,
-        now=now,
-        lasts=timedelta(hours=config.proposal_hours),
-    )
-    market.status = Status.PROPOSED
-    return proposal, seen
-
-
-def approve(
-    tx: Session, code: int, *, seen_hash: str, by: Staff, now: datetime, config: Config
-) -> Settlement:
-    """The second yes: the market is settled once the dispute window has passed.
-
-    Raises Refusal for the proposer, and when the book is not what the approver saw.
-    """
-    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    market = markets.live(tx, code)
-    proposal = proposals.pending(tx, _subject(market))
-    if proposal is None:
-        raise Refusal("staff.nothing_proposed", code=code)
-    winner, source = proposal.content["winner"], proposal.content["source"]
-    fresh = preview(tx, market, winner=winner, source=source)
-    proposals.approve(tx, proposal, seen_hash=seen_hash, content=fresh.content, by=by.id, now=now)
-    market.status = Status.APPROVED
-    tx.flush()
-    settlement_id = tx.scalar(
-        select(func.settlement_open(proposal.id, now + config.dispute_window))
-    )
-    return tx.get_one(Settlement, settlement_id)
-
-
-def refuse(tx: Session, code: int, *, by: Staff, now: datetime) -> None:
-    """A no to the proposed result: the market is closed again and waits for another."""
-    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    market = markets.live(tx, code)
-    proposal = proposals.pending(tx, _subject(market))
-    if proposal is None:
-        raise Refusal("staff.nothing_proposed", code=code)
-    proposals.refuse(proposal, by=by.id, now=now)
-    market.status = Status.CLOSED
-
-
-def preview(tx: Session, market: Market, *, winner: int | None, source: str) -> Preview:
-    """Count the book and say what the result would pay.
-
-    The content, and so the hash, holds what must not change between the two yeses: the result, its
-    source, the rules, the fee and every bet; not what moves by itself, like the float.
-    """
-    book = _book(tx, market)
-    if winner is not None and winner not in _numbers(tx, market):
-        raise Refusal("betting.no_such_outcome")
-    pool = sum(side.staked for side in book.values())
-    won = book[winner].staked if winner in book else 0
-    refunding = won == 0
-    net = pool if refunding else max(won, pool - pool * market.fee_bp // BASIS)
-    content: dict[str, Any] = {
-        "market": market.id,
-        "winner": winner,
-        "source": source,
-        "rules": RULES,
-        "fee_bp": market.fee_bp,
-        "bets": sum(side.bets for side in book.values()),
-        "staked": {str(number): side.staked for number, side in book.items()},
-        "last_bet": max((side.last_bet for side in book.values()), default=0),
-        "closed_at": market.closed_at and market.closed_at.isoformat(),
-    }
-    return Preview(
-        content=content,
-        hash=proposals.content_hash(content),
-        bets=content["bets"],
-        pool=Cents(pool),
-        fee=Cents(pool - net),
-        gross=Cents(net),
-        refunding=refunding,
-        largest=_largest(tx, market, None if refunding else winner, net=net, won=won),
-    )
+    paid: Cents
+    refunded: Cents
+    collected: Cents
+    bets: int
+    bets_done: int
+    people: int
+    people_done: int
+    reversed: Cents  # of what the corrected settlement gave, so far
+    to_reverse: Cents
+    corrects: int | None
+    withdraws: int | None
+    paused_at: datetime | None
+    paused_by: str | None
 
 
 def due(tx: Session, *, now: datetime) -> Sequence[int]:
     """The settlements to be worked on: past their dispute window, or begun and not ended."""
     return tx.scalars(
         select(Settlement.id)
-        .where(Settlement.state < SettlementState.SETTLED, Settlement.due_at <= now)
+        .where(
+            Settlement.state < SettlementState.SETTLED,
+            Settlement.due_at <= now,
+            Settlement.paused_at.is_(None),
+        )
         .order_by(Settlement.id)
     ).all()
+
+
+def undo(tx: Session, settlement_id: int, *, config: Config) -> int:
+    """Take back the next chunk of what a corrected settlement gave; how much there was.
+
+    0 when all of it is back, and for a settlement that corrects none.
+    """
+    return tx.scalar(select(func.correct_chunk(settlement_id, config.settle_chunk))) or 0
 
 
 def start(tx: Session, settlement_id: int, *, now: datetime) -> bool:
     """Count the pool and fix the shares, unless that has been done; False while it has to wait.
 
-    It waits while the market holds stakes from money that M-PESA has not confirmed. The book is
-    compared once more with what the second person approved.
+    It waits while it is paused, while the market holds stakes from money that M-PESA has not
+    confirmed, and until a withdrawn outcome's stakes are back. The book is compared once more with
+    what the second person approved: if it is another, the settlement is stopped for staff to see.
     """
     row = tx.get_one(Settlement, settlement_id)
     if row.state != SettlementState.APPROVED:
-        return True
-    if row.due_at > now or receipts.market_unconfirmed(tx, row.market_id):
+        return row.state != SettlementState.CANCELLED
+    if row.due_at > now or row.paused_at is not None:
         return False
-    proposal = tx.get_one(proposals.Proposal, row.proposal_id)
-    winner, source = proposal.content["winner"], proposal.content["source"]
-    fresh = preview(tx, tx.get_one(Market, row.market_id), winner=winner, source=source)
-    assert fresh.hash == proposal.content_hash, f"the book of settlement {row.id} has changed"
+    if row.withdraws is None and not _ready(tx, row, now):
+        return False
+    tx.execute(text(PATIENCE))
     tx.execute(select(func.settle_start(settlement_id)))
     tx.expire(row)
     return True
@@ -285,45 +216,163 @@ def step(tx: Session, settlement_id: int, *, config: Config) -> int:
 
 def finish(tx: Session, settlement_id: int) -> bool:
     """Take the fee and prove the pool empty; True once the market is settled."""
+    tx.execute(text(PATIENCE))
     return bool(tx.scalar(select(func.settle_finish(settlement_id))))
 
 
-def progress(tx: Session, code: int) -> Settlement | None:
-    """The newest settlement of the market that has, or last had, this code."""
+def pause(tx: Session, code: int, *, by: Staff) -> None:
+    """Stop the settlement of a market before its next chunk. Raises Refusal if none goes on."""
+    _pause(tx, code, by, on=False)
+
+
+def resume(tx: Session, code: int, *, by: Staff) -> None:
+    """Let a paused settlement go on, whoever or whatever stopped it."""
+    _pause(tx, code, by, on=True)
+
+
+def progress(tx: Session, code: int) -> Progress | None:
+    """How far the newest result of the market that has, or last had, this code is settled."""
+    run = _of_code(tx, code)
+    if run is None:
+        return None
+    tx.execute(text(PATIENCE))
+    counts = tx.execute(COUNTS, {"run": run.id, "people_from": _told_upto(run)}).one()
+    return Progress(
+        id=run.id,
+        market_id=run.market_id,
+        state=SettlementState(run.state),
+        stage=_stage(run),
+        void=run.void,
+        winners=run.winners,
+        due_at=run.due_at,
+        pool=Cents(run.pool),
+        fee=Cents(run.fee),
+        paid=Cents(run.paid),
+        refunded=Cents(run.refunded),
+        collected=Cents(run.collected),
+        corrects=run.corrects,
+        withdraws=run.withdraws,
+        paused_at=run.paused_at,
+        **counts._asdict(),
+    )
+
+
+def newest(tx: Session, market_id: int) -> Settlement | None:
+    """The newest settlement of a market's result; withdrawals of outcomes are none."""
     return tx.scalar(
         select(Settlement)
-        .join(Market, Market.id == Settlement.market_id)
-        .where(Market.code == code)
+        .where(
+            Settlement.market_id == market_id,
+            Settlement.withdraws.is_(None),
+            Settlement.state < SettlementState.CANCELLED,
+        )
         .order_by(Settlement.id.desc())
         .limit(1)
+        .execution_options(populate_existing=True)
     )
 
 
-def _subject(market: Market) -> str:
-    return f"market:{market.id}"
+def subject(market_id: int) -> str:
+    """What proposals about a market are kept under: one waits at a time."""
+    return f"market:{market_id}"
 
 
-def _book(tx: Session, market: Market) -> dict[int, Side]:
-    rows = tx.execute(
-        select(Bet.outcome, func.sum(Bet.stake), func.count(), func.max(Bet.id))
-        .where(Bet.market_id == market.id)
-        .group_by(Bet.outcome)
-        .order_by(Bet.outcome)
+def hold(tx: Session, market_id: int) -> Market:
+    """A market for whoever decides about it: locked behind its settlements, and as it is now."""
+    tx.execute(select(func.settlement_hold(market_id)))
+    return tx.get_one(Market, market_id, with_for_update=True, populate_existing=True)
+
+
+def begun(tx: Session, market_id: int) -> bool:
+    """Whether the first chunk of a result has been paid, so that only a correction can help."""
+    run = newest(tx, market_id)
+    return run is not None and (run.cursor_place, run.cursor_bet) != (0, 0)
+
+
+def _ready(tx: Session, row: Settlement, now: datetime) -> bool:
+    market = tx.get_one(Market, row.market_id)
+    if row.corrects is not None:
+        if row.undone_at is None:
+            return False
+    elif not _still_approved(tx, market, now):
+        return False
+    if receipts.market_unconfirmed(tx, market.id) or _withdrawing(tx, market.id):
+        return False
+    proposal = tx.get_one(proposals.Proposal, row.proposal_id)
+    if previews.again(tx, market, proposal.content).hash == proposal.content_hash:
+        return True
+    log.error("settlement stopped", settlement_id=row.id, reason="the book has changed")
+    tx.execute(select(func.settlement_pause(row.id, False, None)))
+    return False
+
+
+def _still_approved(tx: Session, market: Market, now: datetime) -> bool:
+    """False while a void is proposed; if nobody decided on that in time, the result stands."""
+    if market.status == Status.PROPOSED:
+        proposals.expire(tx, subject(market.id), now=now)
+        if proposals.pending(tx, subject(market.id)) is None:
+            market.status = Status.APPROVED
+            tx.flush()
+    return market.status == Status.APPROVED
+
+
+def _withdrawing(tx: Session, market_id: int) -> bool:
+    waiting = select(Settlement.id).where(
+        Settlement.market_id == market_id,
+        Settlement.withdraws.is_not(None),
+        Settlement.state < SettlementState.SETTLED,
     )
-    return {outcome: Side(int(staked), bets, last) for outcome, staked, bets, last in rows}
+    return tx.scalar(waiting.limit(1)) is not None
 
 
-def _numbers(tx: Session, market: Market) -> Sequence[int]:
-    return tx.scalars(
-        select(markets.Outcome.number).where(markets.Outcome.market_id == market.id)
-    ).all()
+def _of_code(tx: Session, code: int) -> Settlement | None:
+    market_id = tx.scalar(
+        select(Market.id)
+        .where(Market.code == code, Market.status > Status.DRAFT)
+        .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
+        .limit(1)
+    )
+    return None if market_id is None else newest(tx, market_id)
 
 
-def _largest(
-    tx: Session, market: Market, winner: int | None, *, net: int, won: int
-) -> list[tuple[int, Cents]]:
-    stakes = select(Bet.id, Bet.stake).where(Bet.market_id == market.id)
-    if winner is not None:
-        stakes = stakes.where(Bet.outcome == winner)
-    top = tx.execute(stakes.order_by(Bet.stake.desc(), Bet.id).limit(LARGEST_SHOWN))
-    return [(bet, Cents(stake if winner is None else stake * net // won)) for bet, stake in top]
+def _pause(tx: Session, code: int, by: Staff, *, on: bool) -> None:
+    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
+    run = _of_code(tx, code)
+    if run is None or not tx.scalar(select(func.settlement_pause(run.id, on, by.id))):
+        raise Refusal("staff.not_paused" if on else "staff.no_settlement", code=code)
+
+
+def _stage(run: Settlement) -> str:
+    if run.state != SettlementState.RUNNING:
+        undoing = run.corrects is not None and run.undone_at is None
+        waiting = "undoing" if undoing else "waiting"
+        return "settled" if run.state == SettlementState.SETTLED else waiting
+    return "telling" if run.paid + run.refunded + run.fee == run.pool else "paying"
+
+
+def _told_upto(run: Settlement) -> int:
+    """The last customer that was seen to."""
+    if run.state == SettlementState.SETTLED:
+        return 2**62
+    return run.cursor_bet if run.cursor_place == BEHIND else 0
+
+
+BEHIND = 100  # all places: where the cursor is while customers are seen to
+
+COUNTS = text("""
+    SELECT (SELECT count(*) FROM bet b
+              JOIN settlement_share p ON p.settlement_id = s.id AND p.outcome = b.outcome
+                   AND p.late = coalesce(b.placed_at > s.effective_close, false)
+             WHERE b.market_id = s.market_id) AS bets,
+           given.bets_done, given.people, given.people_done, coalesce(w.reversed, 0) AS reversed,
+           coalesce(w.pool, 0) AS to_reverse, p.name AS paused_by
+      FROM settlement s
+      LEFT JOIN settlement w ON w.id = s.corrects
+      LEFT JOIN staff p ON p.id = s.paused_by
+     CROSS JOIN LATERAL
+           (SELECT count(*) AS bets_done, count(DISTINCT customer_id) AS people,
+                   count(DISTINCT customer_id) FILTER (WHERE customer_id <= :people_from)
+                   AS people_done
+              FROM dividend WHERE settlement_id = s.id) given
+     WHERE s.id = :run
+""")

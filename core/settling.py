@@ -25,6 +25,8 @@ def work(rt: Runtime, settlement_id: int) -> bool:
     with rt.transaction() as guard:
         if not guard.scalar(select(func.pg_try_advisory_xact_lock(LOCKS, settlement_id))):
             return False
+        while rt.attempt(lambda tx: settlement.undo(tx, settlement_id, config=config)):
+            pass
         now = rt.now()
         if not rt.attempt(lambda tx: settlement.start(tx, settlement_id, now=now)):
             return False
@@ -39,7 +41,7 @@ def close_markets(rt: Runtime) -> None:
         due = markets.due_to_close(tx)
     for market_id in due:
         with rt.transaction() as tx:
-            markets.shut(tx, market_id)
+            markets.shut_due(tx, market_id)
 
 
 def ring_settlements(rt: Runtime) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from core import fates, outbox, payout_results, payouts, pushes, settling, sweeps, verify
+from core import fates, outbox, payout_results, payouts, proofs, pushes, settling, sweeps, verify
 from core.config import Config
 from core.runtime import Runtime, Tick
 from core.ticks import daily, every
@@ -19,11 +19,14 @@ QUIET_HOUR = 4  # in Nairobi, when few people bet and a long read disturbs nobod
 
 def prove_books(rt: Runtime) -> None:
     """Check every invariant of the ledger; when one does not hold, no more money leaves."""
-    broken = [finding for finding in verify.verify(rt) if not finding.holds]
+    findings = verify.verify(rt)
+    broken = [finding for finding in findings if not finding.holds]
     for finding in broken:
         log.error("ledger broken", reason=finding.name, count=len(finding.broken))
         with rt.transaction() as tx:
             payouts.pause(tx, "ledger_broken", finding.name, now=rt.now())
+    with rt.transaction() as tx:  # after the pause, which matters more than the note
+        proofs.keep(tx, findings, now=rt.now())
     log.info("ledger checked", state="broken" if broken else "clean")
 
 

@@ -4,9 +4,10 @@ SQLAlchemy spends more on a statement than Postgres spends on a bet. What is cal
 times a second therefore skips its layers, and keeps its transactions, its pool and its errors.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import psycopg2
 from sqlalchemy import Connection
@@ -26,7 +27,8 @@ class Verb:
         """What a connection hears once."""
         numbers = ", ".join(f"${n}" for n in range(1, len(self.types) + 1))
         types = ", ".join(self.types)
-        return f"PREPARE {self.name} ({types}) AS SELECT * FROM {self.name}({numbers})"
+        call = f"SELECT * FROM {self.name}({numbers})"  # noqa: S608 - a name of ours
+        return f"PREPARE {self.name} ({types}) AS {call}"
 
     @property
     def execution(self) -> str:
@@ -45,7 +47,7 @@ def call(tx: Session, verb: Verb, *arguments: object) -> tuple[Any, ...]:
         connection.info[verb.name] = verb.execution
     statement = connection.info[verb.name]
     try:
-        with connection.connection.cursor() as cursor:
+        with contextlib.closing(connection.connection.cursor()) as cursor:
             cursor.execute(statement, arguments)
             return tuple(cursor.fetchone() or ())
     except psycopg2.Error as error:
@@ -54,7 +56,7 @@ def call(tx: Session, verb: Verb, *arguments: object) -> tuple[Any, ...]:
 
 def _translated(connection: Connection, statement: str, error: psycopg2.Error) -> BaseException:
     """The error as SQLAlchemy would have raised it; the arguments stay out of it and of the log."""
-    dead = connection.dialect.is_disconnect(error, connection.connection, None)
+    dead = connection.dialect.is_disconnect(cast(Any, error), connection.connection, None)
     if dead:
         connection.invalidate(error)
     return DBAPIError.instance(

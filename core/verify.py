@@ -130,7 +130,8 @@ POOLS = """
       LEFT JOIN (SELECT market_id, sum(stake) AS staked FROM bet GROUP BY market_id) b
         ON b.market_id = m.id
       LEFT JOIN (SELECT market_id,
-                        sum(paid + refunded + CASE WHEN state = 3 THEN fee ELSE 0 END) AS given
+                        sum(paid + refunded + CASE WHEN state = 3 THEN fee ELSE 0 END - reversed)
+                        AS given
                    FROM settlement GROUP BY market_id) run ON run.market_id = m.id
      WHERE coalesce(s.total, 0) <> coalesce(b.staked, 0) - coalesce(run.given, 0)
         OR (m.status IN (8, 10) AND s.total <> 0)
@@ -140,22 +141,27 @@ POOLS = """
 SETTLEMENTS = """
     SELECT s.id AS settlement, s.paid, s.refunded, s.fee, given.paid AS paid_rows,
            given.refunded AS refunded_rows, moved.paid AS paid_moved,
-           moved.refunded AS refunded_moved, moved.fee AS fee_moved
+           moved.refunded AS refunded_moved, moved.fee AS fee_moved,
+           s.reversed, moved.reversed AS reversed_moved
       FROM settlement s
       LEFT JOIN (SELECT settlement_id, coalesce(sum(amount) FILTER (WHERE NOT refund), 0) AS paid,
                         coalesce(sum(amount) FILTER (WHERE refund), 0) AS refunded
                    FROM dividend GROUP BY settlement_id) given ON given.settlement_id = s.id
       LEFT JOIN (SELECT event_id, coalesce(sum(amount) FILTER (WHERE kind = 3), 0) AS paid,
                         coalesce(sum(amount) FILTER (WHERE kind = 4), 0) AS refunded,
-                        coalesce(sum(amount) FILTER (WHERE kind = 5), 0) AS fee
-                   FROM transfer WHERE kind IN (3, 4, 5) GROUP BY event_id) moved
+                        coalesce(sum(amount) FILTER (WHERE kind = 5), 0) AS fee,
+                        coalesce(sum(amount) FILTER (WHERE kind IN (12, 14)), 0) AS reversed
+                   FROM transfer WHERE kind IN (3, 4, 5, 12, 14) GROUP BY event_id) moved
         ON moved.event_id = s.key
      WHERE (s.paid, s.refunded)
            IS DISTINCT FROM (coalesce(given.paid, 0), coalesce(given.refunded, 0))
         OR (s.paid, s.refunded, CASE WHEN s.state = 3 THEN s.fee ELSE 0 END)
            IS DISTINCT FROM
            (coalesce(moved.paid, 0), coalesce(moved.refunded, 0), coalesce(moved.fee, 0))
+        OR s.reversed <> coalesce(moved.reversed, 0)
         OR (s.state = 3 AND s.paid + s.refunded + s.fee <> s.pool)
+        OR (s.undone_at IS NOT NULL AND NOT EXISTS (SELECT FROM settlement wrong
+              WHERE wrong.id = s.corrects AND wrong.reversed = wrong.pool))
 """
 
 # Beside each bet: what its place in the settlement shares, and the stakes up to it.
@@ -173,7 +179,7 @@ DIVIDENDS = """
              WHERE s.state > 1) p
       FULL JOIN dividend d ON d.settlement_id = p.settlement AND d.bet_id = p.bet
      WHERE p.bet IS NULL
-        OR (d.bet_id IS NULL AND p.state > 2)
+        OR (d.bet_id IS NULL AND p.state = 3)
         OR d.customer_id <> p.customer_id OR d.refund <> p.refund
         OR d.amount
            <> div(p.upto * p.net, p.staked) - div((p.upto - p.stake) * p.net, p.staked)
@@ -183,7 +189,7 @@ PENDING = """
     SELECT held.cents AS pending, owed.cents AS payouts
       FROM (SELECT coalesce(sum(s.total), 0) AS cents
               FROM account a JOIN sums s ON s.account = a.id WHERE a.kind = 20) held,
-           (SELECT coalesce(sum(amount), 0) AS cents FROM payout WHERE state < 8) owed
+           (SELECT coalesce(sum(amount + tax), 0) AS cents FROM payout WHERE state < 8) owed
      WHERE held.cents <> owed.cents
 """
 
@@ -205,19 +211,23 @@ PAYOUTS = """
            count(*) FILTER (WHERE t.key = ledger_key(p.key, 'paid')) AS paid,
            count(*) FILTER (WHERE t.key = ledger_key(p.key, 'release')) AS released
       FROM payout p
-      LEFT JOIN transfer t ON t.ref = p.id AND t.kind IN (6, 7, 8) AND t.amount = p.amount
-     GROUP BY p.id, p.state
+      LEFT JOIN transfer t ON t.ref = p.id AND t.kind IN (6, 7, 8, 10)
+                          AND t.amount = CASE t.kind WHEN 7 THEN p.amount WHEN 10 THEN p.tax
+                                                     ELSE p.amount + p.tax END
+     GROUP BY p.id, p.state, p.tax
     HAVING (count(*) FILTER (WHERE t.kind = 6 AND t.key = ledger_row_key(6, p.id, 0)),
             count(*) FILTER (WHERE t.kind = 7 AND t.key = ledger_key(p.key, 'paid')),
             count(*) FILTER (WHERE t.kind = 8 AND t.key = ledger_key(p.key, 'release')),
+            count(*) FILTER (WHERE t.kind = 10 AND t.key = ledger_key(p.key, 'withholding')),
             count(t.id))
            IS DISTINCT FROM
            (1::bigint, (p.state = 8)::int::bigint, (p.state > 8)::int::bigint,
-            1 + (p.state > 7)::int::bigint)
+            (p.state = 8 AND p.tax > 0)::int::bigint,
+            1 + (p.state > 7)::int::bigint + (p.state = 8 AND p.tax > 0)::int::bigint)
     UNION ALL
     SELECT t.ref, NULL, NULL, NULL, t.id
       FROM transfer t LEFT JOIN payout p ON p.id = t.ref
-     WHERE t.kind IN (6, 7, 8) AND p.id IS NULL
+     WHERE t.kind IN (6, 7, 8, 10) AND p.id IS NULL
 """
 
 UTILITY = """
@@ -226,7 +236,35 @@ UTILITY = """
       LEFT JOIN sums s ON s.account = a.id
       LEFT JOIN (SELECT shortcode, sum(CASE direction WHEN 1 THEN amount ELSE -amount END) AS cents
                    FROM mpesa_receipt GROUP BY shortcode) rows ON rows.shortcode = a.shortcode
-     WHERE a.kind = 10 AND coalesce(-s.total, 0) <> coalesce(rows.cents, 0)
+      LEFT JOIN LATERAL (
+        SELECT sum(CASE WHEN t.debit_account = a.id THEN t.amount ELSE -t.amount END) AS cents
+          FROM transfer t JOIN treasury_entry e ON e.transfer_id = t.id
+         WHERE a.id IN (t.debit_account, t.credit_account)) moved ON true
+      LEFT JOIN LATERAL (
+        SELECT sum(t.amount) AS cents
+          FROM transfer t JOIN payout p ON p.id = t.ref AND p.state = 8
+         WHERE t.kind = 16 AND t.credit_account = a.id
+           AND t.key = ledger_key(p.key, 'charge')) charged ON true
+     WHERE a.kind = 10
+       AND coalesce(-s.total, 0) <> coalesce(rows.cents, 0) + coalesce(moved.cents, 0)
+                                    - coalesce(charged.cents, 0)
+"""
+
+TREASURY = """
+    SELECT coalesce(e.transfer_id, t.id) AS transfer, e.amount, t.amount AS moved
+      FROM treasury_entry e
+      FULL JOIN (SELECT id, amount, ref FROM transfer WHERE kind = 15) t ON t.id = e.transfer_id
+     WHERE e.id IS NULL OR t.id IS NULL OR e.amount <> t.amount OR t.ref <> e.proposal_id
+"""
+
+# A closed day is what it was: what is booked before its end adds up to what was written down then.
+CLOSED_DAYS = """
+    SELECT b.day, coalesce(b.kind, n.kind) AS kind, b.debits, n.debits AS debits_now
+      FROM (SELECT * FROM day_balance WHERE day = (SELECT max(day) FROM closed_day)) b
+      FULL JOIN trial_balance((SELECT (max(day) + 1)::timestamp AT TIME ZONE 'Africa/Nairobi'
+                                 FROM closed_day)) n
+        ON b.kind = n.kind AND b.shortcode = n.shortcode
+     WHERE (b.debits, b.credits) IS DISTINCT FROM (n.debits, n.credits)
 """
 
 EQUATION = """
@@ -303,6 +341,8 @@ INVARIANTS: tuple[tuple[int, str, str], ...] = (
     (5, "a receipt is credited once", RECEIPTS),
     (5, "a payout has one end", PAYOUTS),
     (6, "the M-PESA account is receipts in less receipts out", UTILITY),
+    (6, "treasury entries are posted once", TREASURY),
+    (6, "closed days are what they were", CLOSED_DAYS),
     (7, "what the house holds is what it owes", EQUATION),
     (8, "every bet has its stake and its end", BETS),
     (9, "tip purchases are their splits", TIPS),

@@ -25,6 +25,8 @@ READ_ONLY = (
     "settlement_share",
     "dividend",
     "mpesa_receipt",
+    "play_limit",
+    "play_change",
     "alembic_version",
 )
 

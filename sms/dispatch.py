@@ -34,6 +34,7 @@ MEMBERS: Mapping[type, Command] = {
     m.Deposit: wallet.deposit,
     m.Withdraw: wallet.withdraw,
     m.Status: wallet.status,
+    m.Statement: wallet.statement,
     m.Bets: betting.bets,
     m.StakeMissing: betting.stake_missing,
     m.Combined: betting.combined,

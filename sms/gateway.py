@@ -15,7 +15,7 @@ from africastalking.Service import AfricasTalkingException
 from africastalking.SMS import SMSService
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
 
-from core import messages, results
+from core import backers, messages, results
 from core.config import Config
 from core.errors import NotSent, PartnerError, Rejected, Unknown
 from core.log import HIDDEN, SHORT_NUMBER, scrub
@@ -65,7 +65,7 @@ class Aggregator:
 
     def senders(self) -> dict[str, Sender]:
         """What the outbox's kinds of promise that end in a text are sent with."""
-        return {messages.KIND: self.send, results.KIND: self.send}
+        return dict.fromkeys((messages.KIND, results.KIND, backers.KIND), self.send)
 
     def send(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send one text, `text` to `to`: its `receipt` and `cost_cents`, or how it failed."""

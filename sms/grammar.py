@@ -28,6 +28,7 @@ from sms.meanings import (
     Reset,
     Result,
     Start,
+    Statement,
     Status,
     Stop,
     Usage,
@@ -41,6 +42,7 @@ GLUED = re.compile(r"([^\W\d_]+)([0-9].*)")  # D100, BET101
 CODE = re.compile(r"[0-9]{6}")
 CURRENCY = frozenset(("KES", "KSH", "KSHS", "SH", "BOB"))
 ON, OFF = frozenset(("ON", "WASHA")), frozenset(("OFF", "ZIMA"))
+BIGGEST = frozenset(("TOP", "BIG", "BIGGEST", "KUBWA"))
 LANGUAGES = {
     "EN": "en", "ENGLISH": "en", "KIINGEREZA": "en",
     "SW": "sw", "SWA": "sw", "SWAHILI": "sw", "KISWAHILI": "sw",
@@ -162,7 +164,8 @@ def _status(rest: Arguments) -> Reading:
 
 
 def _games(rest: Arguments) -> Reading:
-    return Reading(Games(" ".join(token.word for token in rest) or None))
+    named = [token.word for token in rest if token.word not in BIGGEST]
+    return Reading(Games(" ".join(named) or None, biggest=len(named) < len(rest)))
 
 
 def _odds(rest: Arguments) -> Reading | None:
@@ -236,7 +239,12 @@ WITH_ARGUMENTS: dict[str, Callable[[Arguments], Reading | None]] = {
     "stop": _stop,
     "help": _help,
 }
-ALONE: dict[str, Callable[[], Meaning]] = {"balance": Balance, "start": Start, "cancel": Cancel}
+ALONE: dict[str, Callable[[], Meaning]] = {
+    "balance": Balance,
+    "statement": Statement,
+    "start": Start,
+    "cancel": Cancel,
+}
 
 
 def _name(tail: str) -> str:

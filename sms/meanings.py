@@ -44,6 +44,7 @@ class Status:
 @dataclass(frozen=True)
 class Games:
     category: str | None
+    biggest: bool = False  # those with the most in the pool first
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class AmountUnreadable:
 
 @dataclass(frozen=True)
 class MyBets:
+    pass
+
+
+@dataclass(frozen=True)
+class Statement:
     pass
 
 
@@ -180,6 +186,7 @@ Meaning = (
     | Combined
     | AmountUnreadable
     | MyBets
+    | Statement
     | Pin
     | Reset
     | Language

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -19,7 +18,7 @@ from core.runtime import Runtime, TestClock
 from core.staff import Staff
 from demo.engines import Urls
 from tests import people
-from tests.counts import FULL, QUICK, Counts
+from tests.counts import Counts, chosen
 from tests.ground import Ground, Slate, config_for, prepared
 
 
@@ -126,8 +125,8 @@ def wait(rt: Runtime) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def counts() -> Counts:
-    """How much is enough: the full counts with LONG=1, as `make test-long` sets it."""
-    return FULL if os.environ.get("LONG") else QUICK
+    """How much is enough."""
+    return chosen()
 
 
 @pytest.fixture

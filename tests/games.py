@@ -3,29 +3,29 @@
 import uuid
 from datetime import timedelta
 
-from core import betting, markets, settlement, settling
+from core import betting, decisions, drafts, markets, settling, trading
 from core.betting import Placed
 from core.effects import Channel
 
 HOUR = timedelta(hours=1)
 
 
-def derby(rt, by, *outcomes, closes=24 * HOUR, question="Gor Mahia v AFC Leopards"):
-    """An open market; Yes and No unless told otherwise."""
+def derby(rt, by, *outcomes, closes=24 * HOUR, question="Gor Mahia v AFC Leopards", **more):
+    """An open market; Yes and No on football, open for an hour, unless told otherwise."""
     now = rt.now()
     with rt.transaction() as tx:
-        market = markets.create(
+        market = drafts.create(
             tx,
             question=question,
             outcomes=outcomes or ("Yes", "No"),
-            category="Football",
-            opens_at=now - HOUR,
+            category=more.get("category", "Football"),
+            opens_at=more.get("opens_at", now - HOUR),
             closes_at=now + closes,
             by=by,
             now=now,
             config=rt.config,
         )
-        markets.open_up(tx, market.code, by=by)
+        drafts.open_up(tx, market.code, by=by, now=now)
     return market
 
 
@@ -62,22 +62,38 @@ def close(rt, market, by):
         markets.close(tx, market.code, by=by)
 
 
-def decide(rt, market, winner, *, proposer, approver):
-    """Two people agree on a result (None: void); the settlement that is due once disputes are."""
+def suspend(rt, market, by):
+    """No bets for a while."""
+    with rt.transaction() as tx:
+        trading.suspend(tx, market.code, reason="a goal", by=by)
+
+
+def resume(rt, market, by):
+    """Bets again."""
+    with rt.transaction() as tx:
+        trading.resume(tx, market.code, by=by, now=rt.now())
+
+
+def move(rt, market, closes_at, by):
+    """The betting ends at another time."""
+    with rt.transaction() as tx:
+        trading.move(tx, market.code, closes_at=closes_at, reason="put off", by=by, now=rt.now())
+
+
+def decide(rt, market, winner, *, proposer, approver, put=decisions.propose, **more):
+    """Two people agree on a result (several: a dead heat; None: void); it is due after disputes."""
     now = rt.now()
+    winners = () if winner is None else (winner,) if isinstance(winner, int) else winner
+    told = {"now": now, "config": rt.config}
     with rt.transaction() as tx:
-        _, seen = settlement.propose(
-            tx, market.code, winner=winner, source="FKF", by=proposer, now=now, config=rt.config
-        )
+        _, seen = put(tx, market.code, winners=winners, source="FKF", by=proposer, **told, **more)
     with rt.transaction() as tx:
-        return settlement.approve(
-            tx, market.code, seen_hash=seen.hash, by=approver, now=now, config=rt.config
-        )
+        return decisions.approve(tx, market.code, seen_hash=seen.hash, by=approver, **told)
 
 
-def settle(rt, market, winner, *, proposer, approver):
+def settle(rt, market, winner, *, proposer, approver, **more):
     """From open to settled, with no window for disputes."""
     close(rt, market, proposer)
-    run = decide(rt, market, winner, proposer=proposer, approver=approver)
+    run = decide(rt, market, winner, proposer=proposer, approver=approver, **more)
     assert settling.work(rt, run.id)
     return run

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.orm import Session
 
-from core import runtime, staff, stamp
+from core import money, runtime, staff, stamp
 from core.errors import Refusal
 from core.runtime import Runtime
 from core.say import NAIROBI, say
@@ -43,6 +43,24 @@ class Moment(click.ParamType[datetime]):
         except ValueError:
             self.fail("a moment is 2026-11-21 18:00 (in Nairobi), now, or +90m", param, ctx)
         return read if read.tzinfo else read.replace(tzinfo=NAIROBI)
+
+
+class Shillings(click.ParamType[int]):
+    """An amount of whole shillings as people write it: `100`, `1,000`."""
+
+    name = "shillings"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Cents."""
+        try:
+            return money.read(value)
+        except Refusal as refusal:
+            self.fail(say(refusal.reason, "en", **refusal.facts), param, ctx)
+
+
+def when(moment: datetime) -> str:
+    """A moment as staff read it, in Nairobi."""
+    return moment.astimezone(NAIROBI).strftime("%Y-%m-%d %H:%M")
 
 
 def opened() -> Runtime:

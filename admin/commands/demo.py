@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin.commands.common import done, opened
-from core import markets, staff
+from core import drafts, staff
 from core.runtime import Runtime
 from core.staff import Role, Staff
 
@@ -52,7 +52,7 @@ def _furnish(tx: Session, rt: Runtime) -> bool:
     team = {name: staff.add(tx, name, role, now=now) for name, role in STAFF.items()}
     trader = team["wanjiku"]
     for question, outcomes, category, lasts in MARKETS:
-        drafted = markets.create(
+        drafted = drafts.create(
             tx,
             question=question,
             outcomes=outcomes,
@@ -63,5 +63,5 @@ def _furnish(tx: Session, rt: Runtime) -> bool:
             now=now,
             config=rt.config,
         )
-        markets.open_up(tx, drafted.code, by=trader)
+        drafts.open_up(tx, drafted.code, by=trader, now=now)
     return True

@@ -29,15 +29,17 @@ BEGIN
   -- read in the next statement is then the one that counts.
   PERFORM pg_advisory_xact_lock_shared(1, p_market::integer);
   SELECT m.status, m.opens_at, m.closes_at, m.min_stake, m.max_stake, m.pool_account,
-         o.number AS outcome, app_now() AS moment
+         o.number AS outcome, o.withdrawn_at, app_now() AS moment
     INTO game
     FROM market m LEFT JOIN outcome o ON o.market_id = m.id AND o.number = p_outcome
    WHERE m.id = p_market;
   reason := CASE
     WHEN game.status = 3 THEN 'betting.market_suspended'
+    WHEN game.status = 2 AND game.opens_at > game.moment THEN 'betting.market_not_yet'
     WHEN game.status IS DISTINCT FROM 2 OR game.closes_at <= game.moment
-         OR game.opens_at > game.moment THEN 'betting.market_closed'
+      THEN 'betting.market_closed'
     WHEN game.outcome IS NULL THEN 'betting.no_such_outcome'
+    WHEN game.withdrawn_at IS NOT NULL THEN 'betting.outcome_withdrawn'
     WHEN p_stake < game.min_stake THEN 'betting.stake_low'
     WHEN p_stake > game.max_stake THEN 'betting.stake_high'
   END;
@@ -69,7 +71,11 @@ BEGIN
       ELSIF NOT p_with_pin AND purse.day_no_pin > p_no_pin_limit THEN
         reason := 'betting.pin_needed';
         facts := jsonb_build_object('limit', p_no_pin_limit);
-      ELSE
+      ELSIF purse.limited THEN
+        SELECT l.reason, l.facts INTO reason, facts
+          FROM bet_limit(p_customer, p_stake, game.moment) l;
+      END IF;
+      IF reason IS NULL THEN
         INSERT INTO bet (key, customer_id, market_id, outcome, stake, channel, with_pin, session,
                          placed_at)
         VALUES (p_key, p_customer, p_market, p_outcome, p_stake, p_channel, p_with_pin, p_session,
@@ -98,6 +104,8 @@ BEGIN
                      coalesce(facts, CASE reason
                        WHEN 'betting.stake_low' THEN jsonb_build_object('min', game.min_stake)
                        WHEN 'betting.stake_high' THEN jsonb_build_object('max', game.max_stake)
+                       WHEN 'betting.market_not_yet' THEN
+                         jsonb_build_object('until', game.opens_at)
                        ELSE '{}'::jsonb END));
 END $$;
 

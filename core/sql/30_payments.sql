@@ -8,7 +8,7 @@
 CREATE OR REPLACE FUNCTION credit_receipt(
   p_receipt text, p_shortcode text, p_amount bigint, p_source smallint, p_deposit bigint,
   p_event_at timestamptz, p_confirmed boolean,
-  OUT verdict text, OUT balance bigint
+  OUT verdict text, OUT balance bigint, OUT tax bigint
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -17,6 +17,7 @@ DECLARE
   may_play boolean;
   owed bigint;
   moved bigint;
+  levy bigint;
   moment timestamptz := app_now();
 BEGIN
   SELECT * INTO STRICT intent FROM deposit WHERE id = p_deposit FOR UPDATE;
@@ -34,6 +35,8 @@ BEGIN
     RETURN;
   END IF;
 
+  -- The wallet first, as an exclusion does: this credit is before it, or sees it.
+  PERFORM FROM wallet WHERE customer_id = intent.customer_id FOR UPDATE;
   SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL
          AND (c.excluded_until IS NULL OR c.excluded_until <= moment)
     INTO STRICT may_play FROM customer c WHERE c.id = intent.customer_id;
@@ -43,11 +46,21 @@ BEGIN
                        ledger_account(10::smallint, NULL, NULL, p_shortcode), owed, p_amount,
                        intent.key, p_deposit, p_event_at);
   UPDATE mpesa_receipt SET account_id = owed, transfer_id = moved WHERE receipt = p_receipt;
+  -- Excise at the rate of the moment at which the money moved, down to the cent; what is owed back
+  -- is not taxed.
+  levy := CASE WHEN may_play THEN div(p_amount::numeric * levy_bp(1::smallint, p_event_at), 10000)
+               ELSE 0 END;
+  IF levy > 0 THEN
+    PERFORM ledger_move(ledger_key(intent.key, 'excise:' || p_receipt), 9::smallint, owed,
+                        ledger_account(23::smallint, NULL, NULL, NULL), levy, intent.key,
+                        p_deposit, p_event_at);
+  END IF;
   UPDATE deposit
      SET state = 9, credited_at = coalesce(credited_at, moment), code = '0', reason = NULL,
          ask_at = NULL
    WHERE id = p_deposit;
   verdict := CASE WHEN may_play THEN 'credited' ELSE 'refund_due' END;
+  tax := levy;
   SELECT w.balance INTO balance FROM wallet w WHERE w.customer_id = intent.customer_id;
 END $$;
 
@@ -71,7 +84,8 @@ BEGIN
   RETURN 'confirmed';
 END $$;
 
--- Sets money aside for a payout and promises it, once per key: wallet -> payouts pending, in parts
+-- Sets money aside for a payout and promises it, once per key: wallet -> payouts pending, p_amount to
+-- arrive and the withholding on it, in parts
 -- of at most p_most that are as equal as whole shillings allow (so no part is too small to send).
 -- With a settlement the promise is held until that is released. Answers the first part's id.
 -- For callers that know that the wallet has it: HL002 if it has not, HL001 if the key was used for
@@ -79,7 +93,7 @@ END $$;
 -- wallet's row serialises whoever shares a key.
 CREATE OR REPLACE FUNCTION payout_reserve(
   p_key uuid, p_customer bigint, p_amount bigint, p_reason smallint, p_settlement bigint,
-  p_most bigint DEFAULT 25000000
+  p_most bigint DEFAULT 25000000, p_rate integer DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -92,6 +106,9 @@ DECLARE
   shillings bigint := p_amount / 100;
   part_key uuid;
   part_amount bigint;
+  part_tax bigint;
+  arrived bigint := 0;
+  rate integer := coalesce(p_rate, levy_bp(2::smallint, moment));
   part_id bigint;
   first_id bigint;
 BEGIN
@@ -106,8 +123,8 @@ BEGIN
     END IF;
     RETURN known.id;
   END IF;
-  IF purse.balance < p_amount THEN
-    RAISE EXCEPTION 'wallet % has less than %', purse.account_id, p_amount USING ERRCODE = 'HL002';
+  IF purse.balance < levy_gross(p_amount, rate) THEN
+    RAISE EXCEPTION 'wallet % has less than %', purse.account_id, levy_gross(p_amount, rate) USING ERRCODE = 'HL002';
   END IF;
   IF p_amount <> shillings * 100 THEN
     RAISE EXCEPTION 'M-PESA moves whole shillings, not % cents', p_amount USING ERRCODE = 'HL006';
@@ -117,18 +134,21 @@ BEGIN
   FOR part IN 1..parts LOOP
     part_key := ledger_key(p_key, 'part:' || part);
     part_amount := (div(shillings * part, parts) - div(shillings * (part - 1), parts)) * 100;
-    INSERT INTO payout (key, request, customer_id, phone, amount, reason, settlement_id, state,
+    -- Of the running sum, so that the taxes of the parts add up to that of the whole.
+    part_tax := levy_gross(arrived + part_amount, rate) - levy_gross(arrived, rate) - part_amount;
+    arrived := arrived + part_amount;
+    INSERT INTO payout (key, request, customer_id, phone, amount, tax, reason, settlement_id, state,
                         held_for, ocid, created_at)
-    VALUES (part_key, p_key, p_customer, payee, part_amount, p_reason, p_settlement,
+    VALUES (part_key, p_key, p_customer, payee, part_amount, part_tax, p_reason, p_settlement,
             CASE WHEN p_settlement IS NULL THEN 3 ELSE 2 END,
             CASE WHEN p_settlement IS NOT NULL THEN 1 END, gen_random_uuid(), moment)
     RETURNING id INTO part_id;
     first_id := coalesce(first_id, part_id);
-    UPDATE wallet SET balance = balance - part_amount, seq = seq + 1
+    UPDATE wallet SET balance = balance - part_amount - part_tax, seq = seq + 1
      WHERE account_id = purse.account_id RETURNING * INTO purse;
     INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
                           debit_seq, event_id, ref, event_at)
-    VALUES (ledger_row_key(6, part_id, 0), 6, purse.account_id, pending, part_amount,
+    VALUES (ledger_row_key(6, part_id, 0), 6, purse.account_id, pending, part_amount + part_tax,
             purse.balance, purse.seq, p_key, part_id, moment);
     INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
     VALUES ('b2c', ledger_row_key(24, part_id, 0), jsonb_build_object('payout_id', part_id),
@@ -152,6 +172,8 @@ DECLARE
   kept effect;
   purse wallet;
   free bigint;
+  rate integer := levy_bp(2::smallint, p_now);
+  total bigint := levy_gross(p_amount, rate);
   person customer;
 BEGIN
   SELECT * INTO STRICT purse FROM wallet w WHERE w.customer_id = p_customer FOR UPDATE;
@@ -183,15 +205,20 @@ BEGIN
   ELSIF p_amount > purse.balance THEN
     reason := 'money.withdraw_short';
     facts := jsonb_build_object('amount', p_amount, 'balance', purse.balance);
-  ELSIF p_amount > free THEN
+  ELSIF total > purse.balance THEN
+    reason := 'money.withdraw_short_levy';
+    facts := jsonb_build_object('amount', p_amount, 'tax', total - p_amount,
+                                'balance', purse.balance);
+  ELSIF total > free THEN
     reason := 'money.withdraw_unconfirmed';
     facts := jsonb_build_object('free', free, 'waiting', purse.balance - free);
   END IF;
 
   verdict := CASE WHEN reason IS NULL THEN 'done' ELSE 'refused' END;
   IF reason IS NULL THEN
-    PERFORM payout_reserve(p_key, p_customer, p_amount, 1::smallint, NULL, p_most);
-    SELECT jsonb_build_object('amount', p_amount, 'balance', purse.balance - p_amount,
+    PERFORM payout_reserve(p_key, p_customer, p_amount, 1::smallint, NULL, p_most, rate);
+    SELECT jsonb_build_object('amount', p_amount, 'tax', total - p_amount,
+                              'balance', purse.balance - total,
                               'payouts', jsonb_agg(p.id ORDER BY p.id)),
            array_agg(owed.id ORDER BY p.id)
       INTO facts, promises
@@ -235,6 +262,13 @@ BEGIN
                        ledger_account(20::smallint, NULL, NULL, NULL), through,
                        p_amount, owed.request, p_payout, p_event_at);
   UPDATE mpesa_receipt SET transfer_id = moved WHERE receipt = p_receipt;
+  PERFORM payout_charge(owed.key, p_payout, through, p_amount, owed.request, p_event_at);
+  IF owed.tax > 0 THEN
+    PERFORM ledger_move(ledger_key(owed.key, 'withholding'), 10::smallint,
+                        ledger_account(20::smallint, NULL, NULL, NULL),
+                        ledger_account(24::smallint, NULL, NULL, NULL), owed.tax, owed.request,
+                        p_payout, p_event_at);
+  END IF;
   UPDATE payout
      SET state = 8, receipt = p_receipt, shortcode = p_shortcode, code = '0', failure = NULL,
          held_for = NULL, ask_at = NULL, ended_at = moment
@@ -260,8 +294,11 @@ BEGIN
   IF owed.state IN (9, 10) THEN RETURN 'duplicate'; END IF;
   PERFORM ledger_move(ledger_key(owed.key, 'release'), 8::smallint,
                       ledger_account(20::smallint, NULL, NULL, NULL),
-                      ledger_open_wallet(owed.customer_id), owed.amount, owed.request, p_payout,
+                      ledger_open_wallet(owed.customer_id), owed.amount + owed.tax, owed.request,
+                      p_payout,
                       moment);
+  PERFORM receivable_collect(ledger_key(owed.key, 'collected'), owed.customer_id,
+                             owed.amount + owed.tax, moment);
   UPDATE payout
      SET state = p_state, code = p_code, failure = p_failure, held_for = NULL, ask_at = NULL,
          ended_at = moment

@@ -170,6 +170,7 @@ DECLARE
   people bigint[];
   won bigint[];
   moment timestamptz := app_now();
+  rate integer := levy_bp(2::smallint, moment);
   pending bigint := ledger_account(20::smallint, NULL, NULL, NULL);
   some_odd boolean;
 BEGIN
@@ -191,25 +192,28 @@ BEGIN
            c.auto_cashout AND n.won / 100 * 100 > p_most AS odd,
            CASE WHEN c.auto_cashout AND w.owed = 0
                  AND coalesce(c.pin_reset_at + p_reset_hold <= moment, true)  -- as for withdrawals
-                THEN least(n.won, w.balance) / 100 * 100 ELSE 0 END AS cash
+                THEN CASE rate WHEN 0 THEN least(n.won, w.balance) / 100 * 100
+                               ELSE levy_net(least(n.won, w.balance), rate) END
+                ELSE 0 END AS cash
       FROM unnest(people, won) AS n (customer_id, won)
       JOIN wallet w ON w.customer_id = n.customer_id
       JOIN customer c ON c.id = n.customer_id
   ), cashed AS MATERIALIZED (
-    SELECT w.*, nextval('payout_id_seq') AS payout_id,
+    SELECT w.*, CASE rate WHEN 0 THEN w.cash ELSE levy_gross(w.cash, rate) END AS gross,
+           nextval('payout_id_seq') AS payout_id,
            ledger_row_key(21, customer_id, p_settlement) AS request,
            ledger_row_key(22, customer_id, p_settlement) AS key
       FROM winners w WHERE NOT w.odd AND w.cash >= p_least
   ), moves AS (
     INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
                           debit_seq, event_id, ref, event_at)
-    SELECT ledger_row_key(6, payout_id, 0), 6, account_id, pending, cash, balance - cash, seq + 1,
+    SELECT ledger_row_key(6, payout_id, 0), 6, account_id, pending, gross, balance - gross, seq + 1,
            request, payout_id, moment
       FROM cashed
   ), payouts AS (
-    INSERT INTO payout (id, key, request, customer_id, phone, amount, reason, settlement_id, state,
-                        held_for, ocid, created_at)
-    SELECT payout_id, key, request, customer_id, phone, cash, 2, p_settlement, 2, 1, uuidv7(), moment
+    INSERT INTO payout (id, key, request, customer_id, phone, amount, tax, reason, settlement_id,
+                        state, held_for, ocid, created_at)
+    SELECT payout_id, key, request, customer_id, phone, cash, gross - cash, 2, p_settlement, 2, 1, uuidv7(), moment
       FROM cashed
   ), promises AS (
     INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
@@ -223,7 +227,7 @@ BEGIN
            moment
       FROM winners
   ), purses AS (
-    UPDATE wallet w SET balance = d.balance - d.cash, seq = d.seq + 1
+    UPDATE wallet w SET balance = d.balance - d.gross, seq = d.seq + 1
       FROM cashed d WHERE w.account_id = d.account_id
   )
   SELECT bool_or(w.odd) INTO some_odd FROM winners w;
@@ -251,9 +255,10 @@ CREATE OR REPLACE FUNCTION settle_odd(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   winner record;
+  rate integer := levy_bp(2::smallint, p_moment);
 BEGIN
   FOR winner IN
-    SELECT n.customer_id, least(n.won, w.balance) / 100 * 100 AS cash
+    SELECT n.customer_id, levy_net(least(n.won, w.balance), rate) AS cash
       FROM unnest(p_people, p_won) AS n (customer_id, won)
       JOIN wallet w ON w.customer_id = n.customer_id
       JOIN customer c ON c.id = n.customer_id
@@ -263,7 +268,7 @@ BEGIN
   LOOP
     IF winner.cash >= p_least THEN
       PERFORM payout_reserve(ledger_row_key(21, winner.customer_id, p_settlement),
-                             winner.customer_id, winner.cash, 2::smallint, p_settlement, p_most);
+                             winner.customer_id, winner.cash, 2::smallint, p_settlement, p_most, rate);
     END IF;
   END LOOP;
 END $$;

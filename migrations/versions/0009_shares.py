@@ -6,6 +6,8 @@ revision = "0009"
 down_revision = "0008"
 
 UP = (
+    "DROP FUNCTION IF EXISTS settle_promise(bigint, smallint, bigint, bigint, bigint, bigint,"
+    " interval, timestamptz)",
     # A place is one group of bets that shares one sum: an outcome's, or those made too late.
     "ALTER TABLE settlement_share ADD place smallint, ADD late boolean NOT NULL DEFAULT false,"
     " ADD refund boolean NOT NULL DEFAULT false",
@@ -23,7 +25,8 @@ UP = (
     " ADD CONSTRAINT ck_wallet_owed CHECK (owed >= 0)",
     # Keys in bet order fall on the same pages of their index; random ones touch a page each.
     "ALTER TABLE transfer DISABLE TRIGGER transfer_append_only",
-    "UPDATE transfer t SET key = (lpad(to_hex(t.ref), 16, '0') || lpad(to_hex(t.kind::integer), 4, '0')"
+    "UPDATE transfer t SET key = (lpad(to_hex(t.ref), 16, '0')"
+    " || lpad(to_hex(t.kind::integer), 4, '0')"
     " || lpad(to_hex(coalesce(s.id, 0)), 12, '0'))::uuid"
     " FROM bet b LEFT JOIN settlement s ON s.market_id = b.market_id"
     " WHERE b.id = t.ref AND (t.kind = 2 OR t.kind IN (3, 4) AND t.event_id = s.key)",
@@ -59,6 +62,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Late bets' shares have no place in the older form: only an empty or simple house goes back."""
+    """Late bets' shares have no place in the older form: only a simple house goes back."""
     for statement in DOWN:
         op.execute(statement)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from core import markets, settlement
+from core import categories, markets, settlement
 from core.errors import Refusal
 from core.markets import MarketLine, MarketView, Status
+from core.say import say
 from core.settlement import SettlementState
 from sms import meanings as m
 from sms import picks
@@ -12,18 +13,26 @@ from sms.lengths import clipped, first_that_fits
 from sms.visit import Reply, Visit
 
 MOST_LISTED = 12  # more than ever fit one text
-QUESTION_LISTED = 24  # characters of a question in a list
+QUESTION_LISTED, BESIDE_POOL = 24, 18  # characters of a question in a list
 QUESTIONS, NAME_SHORTEST = (48, 24, 16), 6  # characters that still tell one from another
 
 
 def games(visit: Visit, asked: m.Games) -> Reply:
-    """`GAMES`, `GAMES football`: those that close soonest, as many as one text holds."""
+    """`GAMES`, `GAMES football`, `GAMES TOP`: those that close soonest, or have the biggest pool.
+
+    As many as one text holds.
+    """
     found = markets.open_list(
-        visit.tx, now=visit.now, category=_category(visit, asked), limit=MOST_LISTED
+        visit.tx,
+        now=visit.now,
+        order="pool" if asked.biggest else "closing",
+        category=_category(visit, asked),
+        limit=MOST_LISTED,
     )
     if not found:
         return Reply("sms.games_none")
-    shorter = (_games_reply(found[:count]) for count in range(len(found), 0, -1))
+    lines = [_game_line(visit.lang, one, asked.biggest) for one in found]
+    shorter = (_games_reply(lines[:count], found[0]) for count in range(len(found), 0, -1))
     return first_that_fits(visit.lang, shorter)
 
 
@@ -32,7 +41,10 @@ def odds(visit: Visit, asked: m.Odds) -> Reply:
     market = look_up(visit, asked.code)
     if not market.is_open(visit.now):
         facts = {"code": market.code, "question": market.question}
-        return Reply("sms.odds_closed", facts)
+        if market.opens_later(visit.now):
+            return Reply("sms.odds_not_yet", {**facts, "at": market.opens_at})
+        paused = market.status == Status.SUSPENDED
+        return Reply("sms.odds_paused" if paused else "sms.odds_closed", facts)
     shorter = (_odds_reply(market, *lengths) for lengths in _shortenings(market))
     return first_that_fits(visit.lang, shorter)
 
@@ -64,19 +76,31 @@ def look_up(visit: Visit, code: int) -> MarketView:
 
 
 def _category(visit: Visit, asked: m.Games) -> str | None:
-    """The category as it is written; raises Refusal with those there are for one there is not."""
+    """The name of the category that was asked for, in either language.
+
+    Raises Refusal with those there are for one there is not.
+    """
     if asked.category is None:
         return None
-    known = markets.categories(visit.tx, now=visit.now)
-    for category in known:
-        if category.upper() == asked.category:
-            return category
-    raise Refusal("sms.no_category", categories=clipped(", ".join(known), 80))
+    open_ones = [line.category for line in categories.with_markets(visit.tx, now=visit.now)]
+    found = categories.named(open_ones, asked.category)
+    if found is not None:
+        return found.name
+    if not open_ones:
+        raise Refusal("sms.games_none")
+    names = ", ".join(one.called(visit.lang) for one in open_ones)
+    raise Refusal("sms.no_category", categories=clipped(names, 80))
 
 
-def _games_reply(lines: Sequence[MarketLine]) -> Reply:
-    listed = "\n".join(f"{one.code} {clipped(one.question, QUESTION_LISTED)}" for one in lines)
-    return Reply("sms.games", {"lines": listed, "code": lines[0].code})
+def _game_line(lang: str, game: MarketLine, with_pool: bool) -> str:
+    if with_pool:
+        question = clipped(game.question, BESIDE_POOL)
+        return say("sms.game_by_pool", lang, code=game.code, question=question, pool=game.pool)
+    return f"{game.code} {clipped(game.question, QUESTION_LISTED)}"
+
+
+def _games_reply(lines: Sequence[str], first: MarketLine) -> Reply:
+    return Reply("sms.games", {"lines": "\n".join(lines), "code": first.code})
 
 
 def _odds_reply(market: MarketView, question: int, name: int) -> Reply:

@@ -1,8 +1,10 @@
 """Money by SMS: balance, deposit, withdrawal, and how the last payment stands."""
 
-from core import deposits, ledger, payouts
+from core import deposits, ledger, levies, payouts
+from core import statement as statements
 from core.deposits import DepositLine
 from core.effects import Channel, Refused
+from core.levies import Levy
 from core.say import say
 from sms import meanings as m
 from sms.visit import Reply, Visit
@@ -27,7 +29,11 @@ def deposit(visit: Visit, asked: m.Deposit) -> Reply:
     )
     if isinstance(came, Refused):
         return Reply(came.reason, came.facts)
-    return Reply("sms.deposit_asked", {"amount": came.amount, "ref": came.ref})
+    facts = {"amount": came.amount, "ref": came.ref}
+    tax = levies.excise(came.amount, levies.rate(visit.tx, Levy.EXCISE, at=visit.now))
+    if tax:
+        return Reply("sms.deposit_asked_levy", {**facts, "tax": tax})
+    return Reply("sms.deposit_asked", facts)
 
 
 def withdraw(visit: Visit, asked: m.Withdraw) -> Reply:
@@ -46,7 +52,8 @@ def withdraw(visit: Visit, asked: m.Withdraw) -> Reply:
     )
     if isinstance(came, Refused):
         return Reply(came.reason, came.facts, secret=True)
-    return Reply("sms.withdrawn", {"amount": came.amount, "balance": came.balance}, secret=True)
+    facts = {"amount": came.amount, "balance": came.balance, "tax": came.tax}
+    return Reply("sms.withdrawn_levy" if came.tax else "sms.withdrawn", facts, secret=True)
 
 
 def status(visit: Visit, asked: m.Status) -> Reply:
@@ -61,6 +68,12 @@ def status(visit: Visit, asked: m.Status) -> Reply:
     if found.state == "paid":
         return Reply("sms.status_paid", {**facts, "receipt": found.receipt or found.ref})
     return Reply(f"sms.status_{found.state}", facts)
+
+
+def statement(visit: Visit, _: m.Statement) -> Reply:
+    """`STATEMENT`: the newest moves of the wallet and its balance."""
+    facts = statements.short(visit.tx, visit.who.id, visit.lang)
+    return Reply("sms.statement_none") if facts is None else Reply("sms.statement", facts)
 
 
 def _found(visit: Visit, ref: str | None) -> DepositLine | None:

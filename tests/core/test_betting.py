@@ -213,9 +213,7 @@ def test_the_pool_shown_follows_the_bets(rt, amina, brian, derby):
     assert seen.estimate(2, 100_00) == 126_66  # 400 less 5% is 380, on 300
 
 
-def test_a_new_bet_promises_the_same_before_and_after_it_is_in_the_totals(
-    rt, amina, brian, derby
-):
+def test_a_new_bet_promises_the_same_before_and_after_it_is_in_the_totals(rt, amina, brian, derby):
     games.placed(rt, amina, derby, 1, 100)
     games.placed(rt, brian, derby, 2, 200)
     with rt.transaction() as tx:

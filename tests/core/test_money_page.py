@@ -20,6 +20,7 @@ STORY = PAGE[PAGE.index("## A story") : PAGE.index("## Bets")]
 SETTLED = re.findall(
     r"^\| ([\d.]+) \| ([\d.]+) \| 5% \| ([\d.]+) \| ([\d.]+) \|", PAGE, re.MULTILINE
 )
+TIED = re.findall(r"^" + r"\| ([\d.]+) " * 6 + r"\|$", PAGE, re.MULTILINE)
 NAMES = {2: "pool", 10: "mpesa_utility", 20: "payouts_pending", 21: "fees"}
 
 
@@ -64,6 +65,28 @@ def test_the_settlements_of_the_money_page(rt, wanjiku, kamau, line):
             text("SELECT paid, fee FROM settlement WHERE id = :id"), {"id": run.id}
         ).one()
     assert tuple(given) == (paid if won else 0, kept)
+
+
+@pytest.mark.parametrize("line", TIED)
+def test_the_dead_heats_of_the_money_page(rt, wanjiku, kamau, line):
+    *staked, first, second, kept = (round(float(cell) * 100) for cell in line)
+    someone = people.customer(rt, people.AMINA, "Amina Wanjiru", money=2_000_00)
+    race = games.derby(rt, wanjiku, "1", "X", "2")
+    for outcome, stake in enumerate(staked, 1):
+        if stake:
+            games.placed(rt, someone, race, outcome, stake / 100)
+
+    run = games.settle(rt, race, (1, 2), proposer=wanjiku, approver=kamau)
+
+    with rt.transaction() as tx:
+        nets = dict(
+            tx.execute(
+                text("SELECT outcome, net FROM settlement_share WHERE settlement_id = :id"),
+                {"id": run.id},
+            ).all()
+        )
+        fee = tx.scalar(text("SELECT fee FROM settlement WHERE id = :id"), {"id": run.id})
+    assert (nets.get(1, 0), nets.get(2, 0), fee) == (first, second, kept)
 
 
 class Storyteller:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, text
 
-from core import ledger, settlement, settling
+from core import decisions, ledger, settlement, settling
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.markets import Market, Status
@@ -112,7 +112,7 @@ def test_the_approver_signs_what_they_saw(rt, derby, stakes, wanjiku, kamau):
         propose(tx, rt, derby, wanjiku)
 
     with pytest.raises(Refusal, match=r"staff\.content_changed"), rt.transaction() as tx:
-        settlement.approve(
+        decisions.approve(
             tx, derby.code, seen_hash="0" * 64, by=kamau, now=rt.now(), config=rt.config
         )
     assert status(rt, derby) == Status.PROPOSED
@@ -128,7 +128,7 @@ def test_one_proposal_waits_at_a_time_and_lapses_after_a_day(rt, derby, wanjiku,
     wait(hours=24)
 
     with pytest.raises(Refusal, match=r"staff\.proposal_over"), rt.transaction() as tx:
-        settlement.approve(
+        decisions.approve(
             tx, derby.code, seen_hash=seen.hash, by=kamau, now=rt.now(), config=rt.config
         )
     with rt.transaction() as tx:
@@ -140,7 +140,7 @@ def test_a_refused_result_leaves_the_market_closed_for_another(rt, derby, wanjik
     with rt.transaction() as tx:
         propose(tx, rt, derby, wanjiku)
     with rt.transaction() as tx:
-        settlement.refuse(tx, derby.code, by=kamau, now=rt.now())
+        decisions.refuse(tx, derby.code, by=kamau, now=rt.now())
 
     assert status(rt, derby) == Status.CLOSED
 
@@ -199,15 +199,129 @@ def test_wins_go_to_mpesa_at_once_for_those_who_want_it(rt, amina, brian, derby,
     assert clean(rt)
 
 
+@pytest.mark.parametrize("stage", ["proposed", "approved", "refused", "paused"])
+def test_a_market_can_be_voided_until_the_first_bet_is_paid(
+    rt, amina, brian, derby, stakes, wanjiku, kamau, stage
+):
+    games.close(rt, derby, wanjiku)
+    if stage == "proposed":
+        with rt.transaction() as tx:
+            propose(tx, rt, derby, wanjiku)
+    else:
+        run = games.decide(rt, derby, 1, proposer=wanjiku, approver=kamau)
+    if stage == "paused":
+        with rt.transaction() as tx:
+            assert settlement.start(tx, run.id, now=rt.now())
+            settlement.pause(tx, derby.code, by=kamau)
+    if stage == "refused":
+        with rt.transaction() as tx:
+            propose(tx, rt, derby, wanjiku, winners=())
+        assert not settling.work(rt, run.id)
+        with rt.transaction() as tx:
+            decisions.refuse(tx, derby.code, by=kamau, now=rt.now())
+        assert status(rt, derby) == Status.APPROVED
+
+    void = games.decide(rt, derby, None, proposer=wanjiku, approver=kamau)
+    if stage != "proposed":
+        assert not settling.work(rt, run.id)
+    assert settling.work(rt, void.id)
+
+    assert balances(rt, amina, brian) == [1_000_00, 500_00]
+    assert status(rt, derby) == Status.VOID
+    assert clean(rt)
+
+
+def test_once_somebody_is_paid_there_is_no_void(rt, derby, stakes, wanjiku, kamau):
+    games.close(rt, derby, wanjiku)
+    run = games.decide(rt, derby, 1, proposer=wanjiku, approver=kamau)
+    with rt.transaction() as tx:
+        settlement.start(tx, run.id, now=rt.now())
+        settlement.step(tx, run.id, config=rt.config)
+
+    with pytest.raises(Refusal, match=r"staff\.settling_begun"):
+        games.decide(rt, derby, None, proposer=wanjiku, approver=kamau)
+    assert settling.work(rt, run.id)
+
+
+def test_a_void_nobody_decides_on_holds_the_result_up_for_a_day(
+    rt, derby, stakes, wanjiku, kamau, wait
+):
+    games.close(rt, derby, wanjiku)
+    run = games.decide(rt, derby, 1, proposer=wanjiku, approver=kamau)
+    with rt.transaction() as tx:
+        propose(tx, rt, derby, wanjiku, winners=())
+    assert not settling.work(rt, run.id)
+
+    wait(hours=24)
+
+    assert settling.work(rt, run.id)
+    assert clean(rt)
+
+
+def test_it_is_paused_between_any_two_chunks_and_tells_how_far_it_is(
+    rt, amina, brian, derby, wanjiku, kamau
+):
+    for _ in range(3):
+        games.placed(rt, amina, derby, 1, 50)
+        games.placed(rt, brian, derby, 1, 50)
+    games.close(rt, derby, wanjiku)
+    run = games.decide(rt, derby, 1, proposer=wanjiku, approver=kamau)
+    rt.config = rt.config.model_copy(update={"settle_chunk": 1})
+    seen = []
+    with rt.transaction() as tx:
+        settlement.start(tx, run.id, now=rt.now())
+    for chunk in range(8):
+        with rt.transaction() as tx:
+            settlement.pause(tx, derby.code, by=kamau)
+        assert not settling.work(rt, run.id)
+        with rt.transaction() as tx:
+            assert run.id not in settlement.due(tx, now=rt.now())
+            assert settlement.step(tx, run.id, config=rt.config) == 0
+            settlement.resume(tx, derby.code, by=wanjiku)
+            assert settlement.step(tx, run.id, config=rt.config) == 1
+            far = settlement.progress(tx, derby.code)
+        seen.append((far.stage, far.bets_done, far.people_done))
+        assert (far.bets, far.pool) == (6, 300_00)
+        assert far.paid == 50_00 * min(chunk + 1, 6)
+    assert seen[:5] == [("paying", paid, 0) for paid in range(1, 6)]
+    assert seen[5:] == [("telling", 6, 0), ("telling", 6, 1), ("telling", 6, 2)]
+
+    assert settling.work(rt, run.id)
+    with rt.transaction() as tx:
+        assert settlement.progress(tx, derby.code).stage == "settled"
+        with pytest.raises(Refusal, match=r"staff\.no_settlement"):
+            settlement.pause(tx, derby.code, by=kamau)
+    assert clean(rt)
+
+
+def test_another_book_than_was_approved_is_not_settled(rt, derby, stakes, wanjiku, kamau):
+    games.close(rt, derby, wanjiku)
+    run = games.decide(rt, derby, 1, proposer=wanjiku, approver=kamau)
+    with rt.transaction() as tx:
+        tx.execute(text("UPDATE market SET fee_bp = 0"))
+
+    assert not settling.work(rt, run.id)
+
+    with rt.transaction() as tx:
+        stopped = settlement.progress(tx, derby.code)
+        assert (stopped.stage, stopped.paused_by) == ("waiting", None)
+        assert stopped.paused_at is not None
+        assert settlement.due(tx, now=rt.now()) == []
+        tx.execute(text("UPDATE market SET fee_bp = 500"))
+        settlement.resume(tx, derby.code, by=kamau)
+    assert settling.work(rt, run.id)
+    assert clean(rt)
+
+
 def keep_in_wallets(rt):
     """Nobody here has auto cash-out on."""
     with rt.transaction() as tx:
         tx.execute(text("UPDATE customer SET auto_cashout = false"))
 
 
-def propose(tx, rt, market, by):
-    return settlement.propose(
-        tx, market.code, winner=1, source="FKF", by=by, now=rt.now(), config=rt.config
+def propose(tx, rt, market, by, winners=(1,)):
+    return decisions.propose(
+        tx, market.code, winners=winners, source="FKF", by=by, now=rt.now(), config=rt.config
     )
 
 

@@ -90,7 +90,7 @@ def test_what_is_posted(partner: Any, line: Aggregator) -> None:
 
 
 def test_every_kind_of_text_goes_the_same_way(line: Aggregator) -> None:
-    assert set(line.senders()) == {"sms", "result"}
+    assert set(line.senders()) == {"sms", "result", "closing_moved"}
 
 
 def test_without_a_sender_id_the_aggregator_chooses(partner: Any) -> None:

@@ -190,6 +190,9 @@ def test_what_is_nearly_a_bet_gets_told_how_bets_go(text: str) -> None:
         ("W 500 123", m.Usage("withdraw")),
         ("GAMES", m.Games(None)),
         ("MECHI football", m.Games("FOOTBALL")),
+        ("michezo hali ya hewa", m.Games("HALI YA HEWA")),
+        ("GAMES TOP", m.Games(None, biggest=True)),
+        ("MECHI KUBWA soka", m.Games("SOKA", biggest=True)),
         ("ODDS 101", m.Odds(101)),
         ("BEI 101", m.Odds(101)),
         ("101", m.Odds(101)),
@@ -236,7 +239,7 @@ def test_every_keyword_in_both_languages(text: str, meaning: m.Meaning) -> None:
     [
         "TIPS", "VIDOKEZO T12", "BUY T123", "BUY T123 WALLET 1234", "NUNUA T1", "SELL x", "YES",
         "NDIO", "CLAIM QWE12RTY34", "NEWS OFF", "SMSPIN ON", "COMPLAIN late", "LALAMIKO",
-        "STATEMENT", "TAARIFA", "LIMIT DAY 500", "BREAK 7", "PUMZIKA", "EXCLUDE 6 1234", "JIZUIE",
+        "LIMIT DAY 500", "BREAK 7", "PUMZIKA", "EXCLUDE 6 1234", "JIZUIE",
     ],
 )  # fmt: skip
 def test_words_of_what_is_not_open_yet_get_help_and_do_nothing(text: str) -> None:

@@ -8,15 +8,8 @@ import pytest
 
 from core import gsm7, say
 from core.betting import BetLine
-from core.markets import (
-    NAME_LONGEST,
-    OUTCOMES,
-    QUESTION_LONGEST,
-    MarketLine,
-    MarketView,
-    OutcomeView,
-    Status,
-)
+from core.market_words import NAME_LONGEST, OUTCOMES, QUESTION_LONGEST
+from core.markets import MarketLine, MarketView, OutcomeView, Status
 from core.money import Cents
 from sms.commands import games
 from sms.lengths import first_that_fits, septets
@@ -28,15 +21,18 @@ MOST = Cents(9_999_999_99)  # shown as KES 9,999,999.99
 NAME, QUESTION = "W" * NAME_LONGEST, "W" * QUESTION_LONGEST
 WORST: dict[str, Any] = {
     "age": 18, "most": 15, "name": "W" * 40, "code": 9999, "word": "OFF", "id": 9_999_999_999,
-    "amount": MOST, "balance": MOST, "stake": Cents(100_000_00), "estimate": MOST, "pool": MOST,
+    "amount": MOST, "tax": Cents(13_157_90),
+    "balance": MOST, "stake": Cents(100_000_00), "estimate": MOST, "pool": MOST,
     "limit": Cents(1_000_00), "min": Cents(1_000_00), "max": Cents(100_000_00),
     "shillings": 250_000, "ref": "D" + "W" * 6, "receipt": "W" * 10, "at": AT, "pick": "W" * 20,
-    "picks": ", ".join("12345678"), "question": QUESTION, "outcome": NAME, "categories": "W" * 80,
+    "until": AT, "picks": ", ".join("12345678"), "question": QUESTION, "outcome": NAME,
+    "categories": "W" * 80,
 }  # fmt: skip
 # Filled by other sentences, or with lists: they have tests of their own below.
 COMPOSED = {
     "delete_your_text", "did_you_mean", "did_you_mean_either", "games", "odds", "bets_answered",
     "bets_answered_short", "line_refused", "bets", "stakes_missing", "combined", "status_failed",
+    "statement",
 }  # fmt: skip
 ONE_TIME = {"code_kyc", "code_pin_reset"}
 EVERY = sorted(say.keys())
@@ -131,12 +127,14 @@ def test_the_odds_of_a_game_fit_and_name_every_outcome(lang: str, outcomes: int)
     assert "Who wins?" in usual
 
 
+@pytest.mark.parametrize("with_pool", [False, True])
 @BOTH
-def test_the_list_of_games_fills_one_text_and_no_more(lang: str) -> None:
+def test_the_list_of_games_fills_one_text_and_no_more(lang: str, with_pool: bool) -> None:
     lines = [
         MarketLine(number, 9000 + number, QUESTION, "Football", AT, MOST) for number in range(12)
     ]
-    replies = [games._games_reply(lines[:count]) for count in range(12, 0, -1)]
+    listed = [games._game_line(lang, one, with_pool) for one in lines]
+    replies = [games._games_reply(listed[:count], lines[0]) for count in range(12, 0, -1)]
     reply = first_that_fits(lang, replies)
     assert septets(reply, lang) <= gsm7.ONE
     assert reply.facts["lines"].count("\n") >= 2

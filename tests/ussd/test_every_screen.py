@@ -10,19 +10,21 @@ import pytest
 from sqlalchemy import text
 
 from core import gsm7, say
+from core import statement as core_statement
 from core.customers import Customer
 from core.effects import Recalled
 from core.payments import DepositState
 from core.reasons import PUSH
 from core.runtime import Runtime
 from core.staff import Staff
+from core.statement import Kind, Period, State
 from tests.ussd import worst
 from tests.ussd.handset import CODE
 from ussd import redial
 from ussd.calls import Call, Hop, placed
 from ussd.desk import Desk
 from ussd.pages import CUT, LIMIT
-from ussd.screens import account, bets, betting, entry, home, joining, money, verdicts
+from ussd.screens import account, bets, betting, entry, home, joining, money, statement, verdicts
 from ussd.visit import (
     EFFECTS,
     STEPS,
@@ -67,6 +69,7 @@ def screens() -> dict[str, Screen]:
 REFUSALS = [
     ("betting.market_closed", {}),
     ("betting.market_suspended", {}),
+    ("betting.market_not_yet", {"until": LATE}),
     ("betting.no_such_outcome", {}),
     ("betting.stake_low", {"min": MOST}),
     ("betting.stake_high", {"max": MOST}),
@@ -96,7 +99,11 @@ def samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
         redial.resume: [PLACE],
         joining.turned_away: [{"facts": {"age": 18}}],
         joining.pin_again: [TOLD],
-        betting.games: [{"order": "closing"}, {"order": "pool"}],
+        betting.games: [
+            {"order": "closing"},
+            {"order": "pool"},
+            {"order": "closing", "category": "Football"},
+        ],
         betting.game_page: [{"code": world.code}],
         betting.stake: [pick | {"outcome": number} for number in range(1, 9)],
         betting.confirm: [choice, choice | {"pin": True}],
@@ -114,7 +121,22 @@ def samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
         verdicts.refused: [{"reason": reason, "facts": facts} for reason, facts in REFUSALS],
     }
     given |= {screen: [TOLD] for screen in reset}
+    given |= statement_samples(world)
     return {screen: given.get(screen, [{}]) for screen in screens().values()}
+
+
+def statement_samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
+    """Lists by every filter, and every line in detail."""
+    narrow = [{"kind": kind} for kind in Kind] + [{"state": state} for state in State]
+    all_three = {"kind": Kind.PAYOUT, "state": State.WAITING, "period": Period.MONTH}
+    with world.rt.transaction() as tx:
+        found = core_statement.page(tx, world.customer.id, limit=100).lines
+    return {
+        statement.menu: [{}, *narrow],
+        statement.lines: [{}, *narrow, all_three],
+        statement.move: [{"seq": line.seq} for line in found if line.seq],
+        statement.deposit: [{"deposit": line.ref} for line in found if not line.seq],
+    }
 
 
 @pytest.fixture(params=[worst.BAD, worst.WORST], ids=["bad", "worst"])
@@ -184,7 +206,8 @@ def test_every_screen_fits_with_its_navigation(world: worst.World) -> None:
             many.append((name_of(sight.screen), sight.lang, len(sight.shown)))
         _nothing_is_lost(sight)
     # Lists are long by nature. Whatever else does not fit one screen makes callers press 98.
-    long = (betting.games, betting.game_page, bets.bets, bets.detail, money.last_payment)
+    long = (betting.kinds, betting.games, betting.game_page, bets.bets, bets.detail,
+            money.last_payment, statement.lines, statement.deposit)  # fmt: skip
     lists = {name_of(step) for step in long}
     if world.size is worst.BAD:
         assert not [one for one in many if one[0] not in lists]

@@ -151,7 +151,7 @@ def test_who_is_closed_or_takes_a_break_can_still_withdraw(
     phone.dial("3").sees("take a break until", "4 Withdraw")
     phone.dial("4*100").press(PIN, "1").sees("on its way")
     with rt.transaction() as tx:
-        tx.merge(amina).standing = Standing.CLOSED
+        tx.get_one(Customer, amina.id).standing = Standing.CLOSED
     phone.dial().sees("This account is closed", "4 Withdraw").sees_not("1 Bet")
     phone.press("4", "100", PIN, "1").sees("on its way")
     assert balance(rt, amina) == 800_00

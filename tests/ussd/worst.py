@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import create_engine, text
 
-from core import customers, gsm7, markets
+from core import customers, gsm7, market_words
 from core.customers import Customer
 from core.markets import Market
 from core.payments import Deposit, DepositState
@@ -49,8 +49,8 @@ class World:
 def world(rt: Runtime, wanjiku: Staff, kamau: Staff, size: Size) -> World:
     """Make it: by the front door as far as that goes, and beyond by the owner's key."""
     assert len(NAME) == customers.NAME_LONGEST
-    assert gsm7.septets(QUESTION) == markets.QUESTION_LONGEST
-    assert all(gsm7.septets(name) == markets.NAME_LONGEST for name in OUTCOMES)
+    assert gsm7.septets(QUESTION) == market_words.QUESTION_LONGEST
+    assert all(gsm7.septets(name) == market_words.NAME_LONGEST for name in OUTCOMES)
     _as_owner(rt, "".join(f"ALTER SEQUENCE {name} RESTART {size.bet};" for name in SEQUENCES))
     customer = people.customer(rt, people.AMINA, NAME, money=10_000_000_00)
     other = people.customer(rt, people.BRIAN, "Brian Otieno", money=10_000_000_00)
@@ -69,6 +69,8 @@ def world(rt: Runtime, wanjiku: Staff, kamau: Staff, size: Size) -> World:
         "market": f"code = {size.code} + id, max_stake = {size.stake}",
         "outcome": f"staked = {size.rich} / (number * 50)",
         "dividend": f"amount = {size.rich}",
+        "transfer": f"amount = {size.rich}, credit_balance_after = credit_seq * 0 + {size.rich},"
+        f" debit_balance_after = debit_seq * 0 + {size.rich}",
     }
     for table, change in swell.items():
         _as_owner(rt, f"ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {change}")

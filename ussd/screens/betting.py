@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core import betting, customers, ledger, markets
+from core import betting, categories, customers, ledger, markets
 from core import money as amounts
 from core.effects import Channel, Recalled, Refused
 from core.errors import Refusal
-from core.markets import MarketLine, MarketView
+from core.markets import MarketLine, MarketView, Status
 from ussd.pages import LIMIT, clip
 from ussd.screens import money, secrets, verdicts
 from ussd.visit import Answer, Ask, Choice, Link, Menu, Page, Visit, effect, link, reader, screen
@@ -28,19 +28,37 @@ def menu(visit: Visit) -> Menu:
             Choice(visit.say("ussd.closing_soon"), link(games, order="closing")),
             Choice(visit.say("ussd.biggest_pool"), link(games, order="pool")),
             Choice(visit.say("ussd.by_number"), link(number)),
+            Choice(visit.say("ussd.by_category"), link(kinds)),
         ],
         idle=True,
     )
 
 
 @screen
+def kinds(visit: Visit) -> Menu:
+    """The categories with something to bet on, and how much of it."""
+    found = categories.with_markets(visit.tx, now=visit.now)
+    lines = [
+        Choice(
+            visit.say("ussd.category", name=one.category.called(visit.lang), games=one.markets),
+            link(games, order="closing", category=one.category.name),
+        )
+        for one in found
+    ]
+    title = "ussd.choose_category" if found else "ussd.no_games"
+    return Menu(visit.say(title), lines, live=True, idle=True)
+
+
+@screen
 def games(visit: Visit) -> Menu:
-    """The open games in one order or the other."""
-    order = visit.args["order"]
-    found = markets.open_list(visit.tx, now=visit.now, order=order, limit=GAMES_MOST)
-    title = {"closing": "ussd.closing_soon", "pool": "ussd.biggest_pool"}[order]
+    """The open games in one order or the other, all or those of a category."""
+    order, category = visit.args["order"], visit.args.get("category")
+    found = markets.open_list(
+        visit.tx, now=visit.now, order=order, category=category, limit=GAMES_MOST
+    )
     lines = [Choice(_line(visit, game, order), link(game_page, code=game.code)) for game in found]
-    return Menu(visit.say(title if found else "ussd.no_games"), lines, live=True, idle=True)
+    title = _title(visit, order, category) if found else visit.say("ussd.no_games")
+    return Menu(title, lines, live=True, idle=True)
 
 
 @screen
@@ -62,8 +80,7 @@ def game_page(visit: Visit) -> Menu:
     """The game: its pool now, and what a shilling on each pick would bring."""
     game = _game(visit)
     if not game.is_open(visit.now):
-        facts = {"code": game.code, "question": game.question}
-        return Menu(visit.say("ussd.game_closed", **facts), [], idle=True)
+        return Menu(_why_not(visit, game), [], idle=True)
     picks = [
         Choice(
             visit.say("ussd.pick", name=pick.name, times=_times(pick.estimate)),
@@ -182,6 +199,15 @@ def _game(visit: Visit) -> MarketView:
     return game
 
 
+def _why_not(visit: Visit, game: MarketView) -> str:
+    """Why nobody can bet on it now."""
+    facts = {"code": game.code, "question": game.question}
+    if game.opens_later(visit.now):
+        return visit.say("ussd.game_not_yet", at=game.opens_at, **facts)
+    paused = game.status == Status.SUSPENDED
+    return visit.say("ussd.game_paused" if paused else "ussd.game_closed", **facts)
+
+
 def _with_question(visit: Visit, question: str, choice: Choice, facts: Mapping[str, Any]) -> str:
     """The confirmation, with as much of the question as leaves the choice on the same screen."""
     bare = visit.say("ussd.confirm_bet", question="", **facts)
@@ -191,6 +217,13 @@ def _with_question(visit: Visit, question: str, choice: Choice, facts: Mapping[s
 
 def _name(game: MarketView, number: int) -> str:
     return next(pick.name for pick in game.outcomes if pick.number == number)
+
+
+def _title(visit: Visit, order: str, category: str | None) -> str:
+    if category is not None:
+        known = categories.named(categories.every(visit.tx), category)
+        return known.called(visit.lang) if known else category
+    return visit.say({"closing": "ussd.closing_soon", "pool": "ussd.biggest_pool"}[order])
 
 
 def _line(visit: Visit, game: MarketLine, order: str) -> str:

@@ -2,7 +2,7 @@
 
 from core import ledger
 from core.customers import Standing
-from ussd.screens import account, bets, betting, money
+from ussd.screens import account, bets, betting, money, statement
 from ussd.visit import Choice, Menu, Visit, link, screen
 
 
@@ -21,6 +21,7 @@ def home(visit: Visit) -> Menu:
             Choice(visit.say("ussd.my_bets"), link(bets.menu), digit="2"),
             Choice(visit.say("ussd.deposit"), link(money.deposit), digit="3"),
             Choice(visit.say("ussd.withdraw"), link(money.withdraw), digit="4"),
+            Choice(visit.say("ussd.statement"), link(statement.menu), digit="6"),
             Choice(visit.say("ussd.account"), link(account.menu), digit="7"),
         ],
     )

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core import customers, deposits, ledger, payouts
+from core import customers, deposits, ledger, levies, payouts
 from core import money as amounts
 from core.config import Config
 from core.deposits import DepositLine
 from core.effects import Channel, Recalled, Refused
 from core.errors import Refusal
+from core.levies import Levy
 from ussd.screens import secrets, verdicts
 from ussd.visit import (
     Answer,
@@ -58,10 +59,12 @@ def deposit_amount(answer: Answer) -> int:
 def sure(visit: Visit) -> Menu:
     """The amount once more before M-PESA is asked."""
     amount = visit.args["amount"]
-    return Menu(
-        visit.say("ussd.confirm_deposit", amount=amount, phone=_local(visit.phone)),
-        [Choice(visit.say("ussd.deposit_yes"), link(ask_mpesa, amount=amount))],
-    )
+    facts = {"amount": amount, "phone": _local(visit.phone)}
+    tax = levies.excise(amount, levies.rate(visit.tx, Levy.EXCISE, at=visit.now))
+    asking = visit.say("ussd.confirm_deposit", **facts)
+    if tax:
+        asking = visit.say("ussd.confirm_deposit_levy", tax=tax, lands=amount - tax, **facts)
+    return Menu(asking, [Choice(visit.say("ussd.deposit_yes"), link(ask_mpesa, amount=amount))])
 
 
 def _asked(verdict: Recalled) -> Link:
@@ -116,12 +119,17 @@ def last_payment(visit: Visit) -> Menu:
 def withdraw(visit: Visit) -> Ask:
     """How much; it only ever goes to the caller's own M-PESA."""
     least, balance = visit.config.payout_min_amount, ledger.balance(visit.tx, visit.known.id)
+    rate = levies.rate(visit.tx, Levy.WITHHOLDING, at=visit.now)
+    asking = visit.say("ussd.ask_withdraw", min=least, balance=balance)
+    if rate:
+        most = levies.most_net(balance, rate)
+        asking = visit.say("ussd.ask_withdraw_levy", min=least, balance=balance, most=most)
     return Ask(
-        visit.say("ussd.ask_withdraw", min=least, balance=balance),
+        asking,
         then=Link(pin, {}),
         read=withdraw_amount,
         keep="amount",
-        given={"balance": balance},
+        given={"balance": balance, "rate": rate},
     )
 
 
@@ -134,6 +142,9 @@ def withdraw_amount(answer: Answer) -> int:
         raise Refusal("money.withdraw_low", min=least)
     if amount > balance:
         raise Refusal("money.withdraw_short", amount=amount, balance=balance)
+    tax = levies.gross(amount, answer.given["rate"]) - amount
+    if amount + tax > balance:
+        raise Refusal("money.withdraw_short_levy", amount=amount, tax=tax, balance=balance)
     return amount
 
 
@@ -155,10 +166,12 @@ def confirm(visit: Visit) -> Menu:
     """The amount and the number once more."""
     amount = visit.args["amount"]
     assert visit.args["pin"], "nobody comes here without the PIN"
-    return Menu(
-        visit.say("ussd.confirm_withdraw", amount=amount, phone=_local(visit.phone)),
-        [Choice(visit.say("ussd.withdraw_yes"), link(send, **visit.args))],
-    )
+    facts = {"amount": amount, "phone": _local(visit.phone)}
+    total = levies.gross(amount, levies.rate(visit.tx, Levy.WITHHOLDING, at=visit.now))
+    asking = visit.say("ussd.confirm_withdraw", **facts)
+    if total > amount:
+        asking = visit.say("ussd.confirm_withdraw_levy", tax=total - amount, total=total, **facts)
+    return Menu(asking, [Choice(visit.say("ussd.withdraw_yes"), link(send, **visit.args))])
 
 
 def _sent(verdict: Recalled) -> Link:

@@ -1,0 +1,225 @@
+"""`flask market propose|approve|...`: how a market ends, by two people, and how far that is."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from admin.commands.common import Moment, acting, as_json, by, done, opened, show, when
+from admin.commands.market import code, market
+from core import corrections, decisions, money, settlement, withdrawn_outcomes
+from core.previews import Preview
+from core.withdrawn_outcomes import WithdrawalPreview
+
+source = click.option("--source", required=True, help="Where this comes from; it is kept.")
+winners = click.option(
+    "--winner", "winners", type=int, multiple=True, help="Its number; several for a dead heat."
+)
+cut_off = click.option(
+    "--effective-close", type=Moment(), help="Bets made after it go back: the result was known."
+)
+
+
+@market.command()
+@code
+@winners
+@cut_off
+@source
+@by
+@as_json
+def propose(
+    code: int,
+    winners: tuple[int, ...],
+    effective_close: datetime | None,
+    source: str,
+    name: str,
+    as_json: bool,
+) -> None:
+    """Put a result before a second person."""
+    if not winners:
+        raise click.UsageError("Say who won with --winner, or `market void` it.")
+    facts = {"winners": winners, "effective_close": effective_close, "source": source}
+    _put(decisions.propose, code, name, as_json, facts)
+
+
+@market.command()
+@code
+@source
+@by
+@as_json
+def void(code: int, source: str, name: str, as_json: bool) -> None:
+    """Propose to void the market, as long as nothing has been paid."""
+    _put(decisions.propose, code, name, as_json, {"winners": (), "source": source})
+
+
+@market.command()
+@code
+@winners
+@click.option("--void", is_flag=True, help="There was no result: every stake goes back.")
+@cut_off
+@source
+@by
+@as_json
+def correct(
+    code: int,
+    winners: tuple[int, ...],
+    void: bool,
+    effective_close: datetime | None,
+    source: str,
+    name: str,
+    as_json: bool,
+) -> None:
+    """Propose another result for a settled market: what was given is taken back first."""
+    if bool(winners) == void:
+        raise click.UsageError("Give either --winner or --void.")
+    facts = {"winners": winners, "effective_close": effective_close, "source": source}
+    _put(corrections.propose, code, name, as_json, facts)
+
+
+@market.command()
+@code
+@click.option("--outcome", type=int, required=True, help="Its number.")
+@source
+@by
+@as_json
+def withdraw(code: int, outcome: int, source: str, name: str, as_json: bool) -> None:
+    """Propose to withdraw an outcome: its stakes go back, and the market goes on."""
+    rt = opened()
+
+    def work(tx: Session) -> WithdrawalPreview:
+        _, seen = withdrawn_outcomes.propose(
+            tx,
+            code,
+            outcome=outcome,
+            source=source,
+            by=acting(rt, tx, name),
+            now=rt.now(),
+            config=rt.config,
+        )
+        return seen
+
+    seen = done(rt, work)
+    facts = {"hash": seen.hash, "outcome": seen.name, "bets": seen.bets, "staked": seen.staked}
+    show(
+        facts,
+        as_json,
+        lambda one: (
+            f"{one['outcome']}: {one['bets']} bets so far, {money.show(one['staked'])} to go back."
+            f"\nhash {one['hash']}"
+        ),
+    )
+
+
+@market.command()
+@code
+@click.option("--hash", "seen_hash", required=True, help="Of the preview you have seen.")
+@by
+@as_json
+def approve(code: int, seen_hash: str, name: str, as_json: bool) -> None:
+    """Stand by what is proposed, as the second person."""
+    rt = opened()
+    approved = done(
+        rt,
+        lambda tx: decisions.approve(
+            tx,
+            code,
+            seen_hash=seen_hash,
+            by=acting(rt, tx, name),
+            now=rt.now(),
+            config=rt.config,
+        ),
+    )
+    facts = {"settlement": approved.id, "due_at": approved.due_at}
+    show(facts, as_json, lambda one: f"Market {code} will be settled from {one['due_at']} on.")
+
+
+@market.command()
+@code
+@by
+def refuse(code: int, name: str) -> None:
+    """Say no to what is proposed."""
+    rt = opened()
+    done(rt, lambda tx: decisions.refuse(tx, code, by=acting(rt, tx, name), now=rt.now()))
+    click.echo(f"What was proposed about market {code} is refused.")
+
+
+@market.command("pause-settlement")
+@code
+@by
+def pause(code: int, name: str) -> None:
+    """Pay nothing more of this market for now."""
+    rt = opened()
+    done(rt, lambda tx: settlement.pause(tx, code, by=acting(rt, tx, name)))
+    click.echo(f"The settlement of market {code} is paused.")
+
+
+@market.command("resume-settlement")
+@code
+@by
+def resume(code: int, name: str) -> None:
+    """Go on with a paused settlement."""
+    rt = opened()
+    done(rt, lambda tx: settlement.resume(tx, code, by=acting(rt, tx, name)))
+    click.echo(f"The settlement of market {code} goes on.")
+
+
+@market.command()
+@code
+@as_json
+def progress(code: int, as_json: bool) -> None:
+    """Show how far a market's settlement is."""
+    rt = opened()
+    found = done(rt, lambda tx: settlement.progress(tx, code))
+    if found is None:
+        raise click.ClickException(f"Market {code} has no settlement.")
+    show(vars(found) | {"state": found.state.name.lower()}, as_json, _how_far)
+
+
+def _put(propose: Any, code: int, name: str, as_json: bool, facts: Mapping[str, Any]) -> None:
+    rt = opened()
+
+    def work(tx: Session) -> Preview:
+        who = acting(rt, tx, name)
+        _, seen = propose(tx, code, by=who, now=rt.now(), config=rt.config, **facts)
+        return seen  # type: ignore[no-any-return]
+
+    seen = done(rt, work)
+    told = {
+        "hash": seen.hash,
+        "bets": seen.bets,
+        "pool": seen.pool,
+        "late": seen.late,
+        "fee": seen.fee,
+        "gross": seen.gross,
+        "refunding": seen.refunding,
+        "largest": seen.largest,
+    }
+    show(told, as_json, _previewed)
+
+
+def _previewed(one: Mapping[str, Any]) -> str:
+    late = f", {money.show(one['late'])} came too late and goes back" if one["late"] else ""
+    return (
+        f"{one['bets']} bets, pool {money.show(one['pool'])}, fee"
+        f" {money.show(one['fee'])}, to be paid {money.show(one['gross'])}"
+        f"{' (all stakes go back)' if one['refunding'] else ''}{late}.\nhash {one['hash']}"
+    )
+
+
+def _how_far(one: Mapping[str, Any]) -> str:
+    back = (
+        f"\n  taken back {money.show(one['reversed'])} of {money.show(one['to_reverse'])}"
+        if one["corrects"]
+        else ""
+    )
+    stopped = f" (paused by {one['paused_by'] or 'the house'})" if one["paused_at"] else ""
+    return (
+        f"Settlement {one['id']}: {one['stage']}{stopped}, due {when(one['due_at'])}{back}\n"
+        f"  bets {one['bets_done']} of {one['bets']}, customers told {one['people_done']} of"
+        f" {one['people']}\n"
+        f"  pool {money.show(one['pool'])}: paid {money.show(one['paid'])}, given back"
+        f" {money.show(one['refunded'])}, fee {money.show(one['fee'])}, kept for debts"
+        f" {money.show(one['collected'])}"
+    )

@@ -1,0 +1,67 @@
+"""Correcting a wrong result: what it gave is taken back, and the pool shared out again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core import decisions, settlement
+from core.config import Config
+from core.errors import Refusal
+from core.markets import Market, Status
+from core.previews import Preview
+from core.proposals import Proposal
+from core.settlement import Settlement
+from core.staff import Role, Staff, require
+
+ENDED = (Status.SETTLED, Status.VOID)
+
+
+def propose(
+    tx: Session,
+    code: int,
+    *,
+    winners: Sequence[int],
+    source: str,
+    by: Staff,
+    now: datetime,
+    config: Config,
+    effective_close: datetime | None = None,
+) -> tuple[Proposal, Preview]:
+    """Put another end of a settled market before a second person; without winners it is void.
+
+    The newest market that had the code is meant. From the second yes on no more of what the wrong
+    result gave is sent, and what customers no longer have they owe.
+    """
+    require(by, Role.TRADER, Role.ADMIN)
+    market, wrong = _ended(tx, code)
+    if (sorted(set(winners)), effective_close) == (wrong.winners, wrong.effective_close):
+        raise Refusal("staff.nothing_changed", code=code)
+    seen = decisions.preview_of(
+        tx,
+        market,
+        winners=winners,
+        source=source,
+        effective_close=effective_close,
+        corrects=wrong.id,
+        now=now,
+    )
+    put = decisions.put(tx, market, seen, act=decisions.CORRECTION, by=by, now=now, config=config)
+    return put, seen
+
+
+def _ended(tx: Session, code: int) -> tuple[Market, Settlement]:
+    market_id = tx.scalar(
+        select(Market.id)
+        .where(Market.code == code, Market.status.in_(ENDED))
+        .order_by(Market.id.desc())
+        .limit(1)
+    )
+    if market_id is None:
+        raise Refusal("staff.market_not_settled", code=code)
+    market = settlement.hold(tx, market_id)
+    wrong = settlement.newest(tx, market_id)
+    if market.status not in ENDED or wrong is None:
+        raise Refusal("staff.market_not_settled", code=code)
+    return market, wrong

@@ -1,0 +1,188 @@
+"""Decisions about a market's end: a result or a void proposed by one, approved by another."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core import market_history, markets, previews, proposals, settlement, withdrawn_outcomes
+from core.config import Config
+from core.errors import Refusal
+from core.markets import Market, Status
+from core.previews import Preview
+from core.proposals import Proposal, ProposalState
+from core.settlement import Settlement, SettlementState
+from core.staff import Role, Staff, require
+
+RESULT, VOID, CORRECTION = "market.result", "market.void", "market.correction"
+BEHIND = {SettlementState.APPROVED: Status.APPROVED, SettlementState.RUNNING: Status.SETTLING}
+
+
+def propose(
+    tx: Session,
+    code: int,
+    *,
+    winners: Sequence[int],
+    source: str,
+    by: Staff,
+    now: datetime,
+    config: Config,
+    effective_close: datetime | None = None,
+) -> tuple[Proposal, Preview]:
+    """Put a result of a closed market before a second person; without winners, its voiding.
+
+    Bets placed after `effective_close` go back in full. A void may be proposed until the first bet
+    is paid, and stands in for a result that waits for its second yes.
+    """
+    require(by, Role.TRADER, Role.ADMIN)
+    market = settlement.hold(tx, markets.live(tx, code, lock=False).id)
+    _check(tx, market, void=not winners)
+    if not winners:
+        _give_way(tx, market, by=by, now=now)
+    seen = preview_of(
+        tx, market, winners=winners, source=source, effective_close=effective_close, now=now
+    )
+    act = RESULT if winners else VOID
+    proposal = put(tx, market, seen, act=act, by=by, now=now, config=config)
+    market.status = Status.PROPOSED
+    return proposal, seen
+
+
+def approve(
+    tx: Session, code: int, *, seen_hash: str, by: Staff, now: datetime, config: Config
+) -> Settlement:
+    """The second yes, to whatever is proposed about the market.
+
+    A result is settled once the dispute window has passed, a correction and a withdrawal at once.
+    Raises Refusal for the proposer, and when the book is not what the approver saw.
+    """
+    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
+    market_id, act = _proposed(tx, code)
+    if act == withdrawn_outcomes.ACT:  # the bets' lock comes before the market's row
+        markets.hold_bets(tx, market_id)
+    market = settlement.hold(tx, market_id)
+    proposal = _waiting(tx, market)
+    if proposal.act == VOID:
+        _check(tx, market, void=True)
+    content = _afresh(tx, market, proposal)
+    proposals.approve(tx, proposal, seen_hash=seen_hash, content=content, by=by.id, now=now)
+    tx.flush()
+    waits = config.dispute_window if proposal.act in (RESULT, VOID) else timedelta()
+    opened = tx.scalar(select(func.settlement_open(proposal.id, now + waits)))
+    tx.expire(market)
+    _write_down(tx, market_id, proposal, by=by)
+    return tx.get_one(Settlement, opened)
+
+
+def refuse(tx: Session, code: int, *, by: Staff, now: datetime) -> None:
+    """A no to what is proposed: the market is again what it was before."""
+    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
+    market_id, _ = _proposed(tx, code)
+    market = settlement.hold(tx, market_id)
+    proposals.refuse(_waiting(tx, market), by=by.id, now=now)
+    if market.status == Status.PROPOSED:
+        run = settlement.newest(tx, market_id)
+        market.status = Status.CLOSED if run is None else BEHIND[SettlementState(run.state)]
+
+
+def preview_of(
+    tx: Session,
+    market: Market,
+    *,
+    winners: Sequence[int],
+    source: str,
+    now: datetime,
+    effective_close: datetime | None = None,
+    corrects: int | None = None,
+) -> Preview:
+    """The preview of a result as it was asked for. Raises Refusal for what makes no result."""
+    if not source.strip():
+        raise Refusal("staff.source_missing")
+    if effective_close is not None and (not winners or effective_close > now):
+        raise Refusal("staff.effective_close")
+    return previews.preview(
+        tx,
+        market,
+        winners=winners,
+        source=source.strip(),
+        effective_close=effective_close,
+        corrects=corrects,
+    )
+
+
+def put(
+    tx: Session,
+    market: Market,
+    seen: Preview,
+    *,
+    act: str,
+    by: Staff,
+    now: datetime,
+    config: Config,
+) -> Proposal:
+    """Put what was previewed before a second person."""
+    return proposals.propose(
+        tx,
+        act=act,
+        subject=settlement.subject(market.id),
+        content=seen.content,
+        note=seen.content["source"],
+        by=by.id,
+        now=now,
+        lasts=timedelta(hours=config.proposal_hours),
+    )
+
+
+def _check(tx: Session, market: Market, *, void: bool) -> None:
+    late = {Status.APPROVED, Status.SETTLING} if void else set()
+    if market.status not in {Status.CLOSED, Status.PROPOSED} | late:
+        raise Refusal("staff.market_not_closed", code=market.code)
+    if settlement.begun(tx, market.id):
+        raise Refusal("staff.settling_begun", code=market.code)
+    if not void and settlement.newest(tx, market.id) is not None:
+        raise Refusal("staff.already_proposed", subject=settlement.subject(market.id))
+
+
+def _give_way(tx: Session, market: Market, *, by: Staff, now: datetime) -> None:
+    """A result that waits is not wanted any more once somebody proposes a void."""
+    waiting = proposals.pending(tx, settlement.subject(market.id))
+    if waiting is not None and waiting.act == RESULT:
+        proposals.refuse(waiting, by=by.id, now=now)
+        tx.flush()
+
+
+def _proposed(tx: Session, code: int) -> tuple[int, str]:
+    """The market of this code about which something is proposed, and what; nothing is locked."""
+    row = tx.execute(
+        select(Market.id, Proposal.act)
+        .join(Proposal, Proposal.subject == func.concat("market:", Market.id))
+        .where(Market.code == code, Proposal.state == ProposalState.PENDING)
+        .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise Refusal("staff.nothing_proposed", code=code)
+    return row.id, row.act
+
+
+def _waiting(tx: Session, market: Market) -> Proposal:
+    proposal = proposals.pending(tx, settlement.subject(market.id))
+    if proposal is None:
+        raise Refusal("staff.nothing_proposed", code=market.code)
+    return proposal
+
+
+def _afresh(tx: Session, market: Market, proposal: Proposal) -> dict[str, object]:
+    """The content of what is proposed, made anew from how things are now."""
+    if proposal.act == withdrawn_outcomes.ACT:
+        return withdrawn_outcomes.afresh(tx, market, proposal.content)
+    return dict(previews.again(tx, market, proposal.content).content)
+
+
+def _write_down(tx: Session, market_id: int, proposal: Proposal, *, by: Staff) -> None:
+    """Keep what was decided in the market's history."""
+    names = ("winners", "effective_close", "corrects", "outcome")
+    facts = {name: proposal.content[name] for name in names if proposal.content.get(name)}
+    what = proposal.act.removeprefix("market.")
+    market_history.keep(tx, market_id, what, by=by.id, reason=proposal.note, before={}, after=facts)

@@ -1,0 +1,113 @@
+"""Money of the machine that comes and goes: deposits, withdrawals paid, failed and told twice."""
+
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from core import levies, receipts
+from core.effects import Refused
+from core.levies import Levy
+from core.payments import Deposit, DepositState, Payout, PayoutState
+from core.receipts import Source
+from core.staff import Role
+from tests import cashier, games, model, people, teller
+from tests.machine.ground import WHO, act
+from tests.machine.play import Play
+
+RATES = st.sampled_from([(500, 500), (500, 0), (0, 500), (0, 0), (333, 1_777)])
+KES = st.integers(1, 900)
+
+
+class Payments(Play):
+    """M-PESA brings money and takes it away; the state has its part."""
+
+    def furnish(self):
+        super().furnish()
+        self.finance = [people.member(self.rt, name, Role.FINANCE) for name in ("akinyi", "otieno")]
+        self.deposited = set()  # who, how much, and when
+
+    @act(3)
+    def deposit(self, draw):
+        """Asked for, and then it comes, or not; in between the customer may have had enough."""
+        who, amount = draw(WHO), draw(KES) * 100
+        person = self.house.people[who]
+        reasons = person.why_not_deposit(self.house.now, amount)
+        if (who, amount, self.house.now) in self.deposited:
+            reasons.add("money.why_same_amount")
+        asked = teller.asking(self.rt, self.people[who], amount)
+        if isinstance(asked, Refused):
+            assert asked.reason in reasons
+            return
+        assert not reasons
+        again = teller.asking(self.rt, self.people[who], amount)
+        assert again.reason == "money.deposit_waiting"
+        if draw(st.integers(1, 9)) == 9:
+            self.exclude(draw, who)
+        if draw(st.integers(1, 4)) == 1:
+            with self.rt.transaction() as tx:
+                tx.get_one(Deposit, asked.deposit_id).state = DepositState.NOT_PAID
+            return
+        self.deposited.add((who, amount, self.house.now))
+        for _ in range(draw(st.integers(1, 2))):
+            with self.rt.transaction() as tx:
+                receipts.credit(
+                    tx, tx.get_one(Deposit, asked.deposit_id), receipt=f"DEP{asked.deposit_id:07}",
+                    amount=amount, source=Source.STK, at=self.rt.now(), confirmed=True,
+                )  # fmt: skip
+        self.house.deposit(who, amount)
+
+    @act()
+    def change_who_has_cash_outs(self, draw):
+        self.cash_out(*draw(st.sets(WHO)))
+
+    @act(3)
+    def withdraw(self, draw):
+        who = draw(WHO)
+        rest = 1 - self.house.withholding_bp() / 10_000
+        everything = int(self.house.holds(who) * rest) // 100
+        amount = draw(st.integers(5, 500) | st.just(everything)) * 100
+        verdict = cashier.withdrawing(self.rt, self.people[who], amount)
+        if amount < model.LEAST_CASH_OUT or self.house.gross(amount) > self.house.holds(who):
+            assert isinstance(verdict, Refused)
+        else:
+            (payout,) = verdict.payout_ids
+            self.house.reserve(payout, who, amount)
+
+    @act(2, when=lambda self: self.unsent())
+    def send_payout(self, draw):
+        """M-PESA has it, and a correction comes too late for it."""
+        payout = draw(st.sampled_from(self.unsent()))
+        with self.rt.transaction() as tx:
+            row = tx.get_one(Payout, payout)
+            row.state, row.held_for = PayoutState.ACCEPTED, None
+        self.house.payouts[payout].sent = True
+
+    @act(3, when=lambda self: self.house.payouts)
+    def end_payout(self, draw):
+        arrives, times = draw(st.booleans()), draw(st.integers(1, 3))
+        payout = draw(st.sampled_from(sorted(self.house.payouts)))
+        paid = "SELECT payout_paid(:id, :receipt, '600986', :amount, 2::smallint, app_now())"
+        back = "SELECT payout_release(:id, 9::smallint, '2040', 'not registered')"
+        amount = self.house.payouts[payout].amount
+        facts = {"id": payout, "receipt": f"RCT{payout:07}", "amount": amount}
+        for _ in range(times):
+            with self.rt.transaction() as tx:
+                tx.execute(text(paid if arrives else back), facts)
+        (self.house.arrived if arrives else self.house.returned)(payout)
+
+    @act()
+    def change_levies(self, draw):
+        """From the next hour on."""
+        excise, withholding = draw(RATES)
+        rates = {Levy.EXCISE: excise, Levy.WITHHOLDING: withholding}
+        now = self.rt.now()
+        with self.rt.transaction() as tx:
+            proposal = levies.propose(
+                tx, rates, starts=now + games.HOUR, note="the budget", by=self.finance[0], now=now,
+                config=self.rt.config,
+            )  # fmt: skip
+        with self.rt.transaction() as tx:
+            levies.approve(tx, seen_hash=proposal.content_hash, by=self.finance[1], now=now)
+        self.house.rates.append((self.house.now + 1, excise, withholding))
+
+    def unsent(self):
+        return sorted(n for n, payout in self.house.payouts.items() if not payout.sent)
