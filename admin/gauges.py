@@ -78,6 +78,13 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         "SELECT reason, 1 FROM payout_pause WHERE resumed_at IS NULL",
     ),
     (
+        "settlements_stopped",
+        "Settlements that the house stopped: the book was not the one approved. A person looks.",
+        (),
+        "SELECT count(*) FROM settlement"
+        " WHERE state < 3 AND paused_at IS NOT NULL AND paused_by IS NULL",
+    ),
+    (
         "db_connections",
         "Connections to the database, by state.",
         ("state",),

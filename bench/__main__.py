@@ -45,7 +45,7 @@ def _machine() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    return f"{len(model)} x {model[0] if model else 'unknown'}, Linux {platform.release()}"
+    return f"{len(model)} x {model[0] if model else 'unknown'}, {platform.system()}"
 
 
 if __name__ == "__main__":

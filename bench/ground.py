@@ -1,6 +1,8 @@
 """The ground of a benchmark: its own Postgres, set up as in earnest, and a house on it."""
 
 import contextlib
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,16 @@ from alembic.config import Config as Alembic
 from psycopg2.extensions import connection as Connection
 from sqlalchemy import Engine, create_engine
 
+import core
 from core import verify
 from core.config import Config
 from core.runtime import Runtime
 from demo import settings
 from demo.engines import APP, OWNER, Postgres, Urls, own_folder
+
+# Tables refer to each other by name: whoever writes to one has to know them all.
+for _module in pkgutil.iter_modules(core.__path__):
+    importlib.import_module(f"core.{_module.name}")
 
 # Durable as in earnest: what is committed is on the disk. The rest is what a small server of its
 # own would have; the peers run on the same one.

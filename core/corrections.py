@@ -28,14 +28,19 @@ def propose(
     now: datetime,
     config: Config,
     effective_close: datetime | None = None,
+    drop_cut_off: bool = False,
 ) -> tuple[Proposal, Preview]:
     """Put another end of a settled market before a second person; without winners it is void.
 
-    The newest market that had the code is meant. From the second yes on no more of what the wrong
-    result gave is sent, and what customers no longer have they owe.
+    The newest market that had the code is meant. Bets that were too late for the wrong result are
+    too late for the right one, unless another moment is given or the old one is dropped. From the
+    second yes on no more of what the wrong result gave is sent, and what customers no longer have
+    they owe.
     """
     require(by, Role.TRADER, Role.ADMIN)
     market, wrong = _ended(tx, code)
+    if winners and effective_close is None and not drop_cut_off:
+        effective_close = wrong.effective_close
     if (sorted(set(winners)), effective_close) == (wrong.winners, wrong.effective_close):
         raise Refusal("staff.nothing_changed", code=code)
     seen = decisions.preview_of(

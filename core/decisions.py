@@ -99,7 +99,7 @@ def preview_of(
     """The preview of a result as it was asked for. Raises Refusal for what makes no result."""
     if not source.strip():
         raise Refusal("staff.source_missing")
-    if effective_close is not None and (not winners or effective_close > now):
+    if effective_close and not (winners and market.opens_at <= effective_close <= now):
         raise Refusal("staff.effective_close")
     return previews.preview(
         tx,

@@ -218,6 +218,12 @@ def balance(tx: Session, customer_id: int) -> Cents:
     return Cents(held or 0)
 
 
+def owed(tx: Session, customer_id: int) -> Cents:
+    """What the customer owes the house after a correction, in cents."""
+    debt = tx.scalar(select(Wallet.owed).where(Wallet.customer_id == customer_id))
+    return Cents(debt or 0)
+
+
 def account_balance(
     tx: Session,
     kind: AccountKind,

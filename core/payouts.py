@@ -114,6 +114,7 @@ def promise_again(tx: Session, payout: Payout, *, now: datetime) -> None:
 
 def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now: datetime) -> str:
     """It was surely not paid: the money goes back to the wallet, and the customer learns why."""
+    owed = ledger.owed(tx, payout.customer_id)
     failed = cast(int(PayoutState.FAILED), Small)
     ended = func.payout_release(payout.id, failed, code, reason.sentence)
     verdict = str(tx.scalar(select(ended)))
@@ -123,11 +124,14 @@ def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now
     if verdict == "released":
         log.warning("payout failed", payout_id=payout.id, result_code=code)
         customer = tx.get_one(Customer, payout.customer_id)
+        kept = owed - ledger.owed(tx, payout.customer_id)
         facts = {
             "why": say(reason.sentence, customer.lang),
             "amount": payout.amount + payout.tax,
+            "kept": kept,
         }
-        tell(tx, payout, "money.payout_returned", facts, now=now)
+        sentence = "money.payout_returned_kept" if kept else "money.payout_returned"
+        tell(tx, payout, sentence, facts, now=now)
     return verdict
 
 

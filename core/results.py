@@ -46,10 +46,10 @@ def begin(tx: Session, promise: Promise, now: datetime) -> Mapping[str, Any] | N
 
 
 def _won(row: Any) -> str:
-    if row.withdrawn:
-        return "betting.result_withdrawn"
     if row.kept:
         return "betting.result_kept"
+    if row.withdrawn:
+        return "betting.result_withdrawn"
     if row.refund:
         return "betting.result_refunded"
     return "betting.result_won_paid" if row.cashout else "betting.result_won"

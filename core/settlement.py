@@ -171,6 +171,17 @@ def due(tx: Session, *, now: datetime) -> Sequence[int]:
     ).all()
 
 
+def stands(tx: Session, settlement_id: int) -> bool:
+    """Whether a correction may begin: its book is the one that was approved.
+
+    Asked before anything is taken back, so that one which has to stop has taken nothing.
+    """
+    row = tx.get_one(Settlement, settlement_id)
+    if row.corrects is None or row.reversed or row.undone_at or row.state > 1:
+        return True
+    return row.paused_at is None and _same_book(tx, row)
+
+
 def undo(tx: Session, settlement_id: int, *, config: Config) -> int:
     """Take back the next chunk of what a corrected settlement gave; how much there was.
 
@@ -298,6 +309,13 @@ def _ready(tx: Session, row: Settlement, now: datetime) -> bool:
         return False
     if receipts.market_unconfirmed(tx, market.id) or _withdrawing(tx, market.id):
         return False
+    return _same_book(tx, row)
+
+
+def _same_book(tx: Session, row: Settlement) -> bool:
+    """Compare with what the second person approved; a settlement of another book is stopped."""
+    tx.execute(text(PATIENCE))
+    market = tx.get_one(Market, row.market_id)
     proposal = tx.get_one(proposals.Proposal, row.proposal_id)
     if previews.again(tx, market, proposal.content).hash == proposal.content_hash:
         return True

@@ -25,9 +25,11 @@ def work(rt: Runtime, settlement_id: int) -> bool:
     with rt.transaction() as guard:
         if not guard.scalar(select(func.pg_try_advisory_xact_lock(LOCKS, settlement_id))):
             return False
+        now = rt.now()
+        if not rt.attempt(lambda tx: settlement.stands(tx, settlement_id)):
+            return False
         while rt.attempt(lambda tx: settlement.undo(tx, settlement_id, config=config)):
             pass
-        now = rt.now()
         if not rt.attempt(lambda tx: settlement.start(tx, settlement_id, now=now)):
             return False
         while rt.attempt(lambda tx: settlement.step(tx, settlement_id, config=config)):

@@ -185,6 +185,23 @@ DIVIDENDS = """
            <> div(p.upto * p.net, p.staked) - div((p.upto - p.stake) * p.net, p.staked)
 """
 
+# What a correction took back, bet by bet, from whoever had got it.
+REVERSALS = """
+    SELECT d.settlement, coalesce(d.bet_id, t.ref) AS bet, d.amount, t.amount AS reversed
+      FROM (SELECT s.id AS settlement, s.key, d.bet_id, d.customer_id, d.amount,
+                   new.undone_at IS NOT NULL AS undone
+              FROM settlement s
+              JOIN settlement new ON new.corrects = s.id
+              JOIN dividend d ON d.settlement_id = s.id) d
+      FULL JOIN (SELECT t.event_id, t.ref, sum(t.amount) AS amount,
+                        min(a.customer_id) AS first, max(a.customer_id) AS last
+                   FROM transfer t JOIN account a ON a.id = t.debit_account AND a.kind IN (1, 30)
+                  WHERE t.kind IN (12, 14) GROUP BY t.event_id, t.ref) t
+        ON t.event_id = d.key AND t.ref = d.bet_id
+     WHERE d.bet_id IS NULL OR (t.ref IS NULL AND d.undone)
+        OR t.amount <> d.amount OR t.first <> d.customer_id OR t.last <> d.customer_id
+"""
+
 PENDING = """
     SELECT held.cents AS pending, owed.cents AS payouts
       FROM (SELECT coalesce(sum(s.total), 0) AS cents
@@ -337,6 +354,7 @@ INVARIANTS: tuple[tuple[int, str, str], ...] = (
     (3, "pools are stakes less what was given", POOLS),
     (3, "settlements gave what they say", SETTLEMENTS),
     (3, "a dividend is its bet's share", DIVIDENDS),
+    (3, "what is taken back is what was given", REVERSALS),
     (4, "what is pending is owed to payouts", PENDING),
     (5, "a receipt is credited once", RECEIPTS),
     (5, "a payout has one end", PAYOUTS),

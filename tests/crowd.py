@@ -1,6 +1,7 @@
 """A crowd for the tests: people and bets by the thousand, in the rows that `place_bet` leaves."""
 
 import contextlib
+from typing import Any
 
 import psycopg2
 
@@ -17,11 +18,10 @@ def gather(rt: Runtime, number: int) -> None:
 
 def bet(rt: Runtime, *market_ids: int, bets: int) -> None:
     """On each market so many bets of KES 20 to 120, odd cents and all, a minute apart at most."""
-    for market_id in market_ids:
-        _write(rt, BETS, {"market": market_id, "number": bets, "sides": SIDES})
+    _write(rt, BETS, {"markets": list(market_ids), "number": bets, "sides": SIDES})
 
 
-def _write(rt: Runtime, statements: str, facts: dict[str, int]) -> None:
+def _write(rt: Runtime, statements: str, facts: dict[str, Any]) -> None:
     """As the owner of the database, who alone may write such rows without the house's functions."""
     url = rt.config.migration_database_url.replace("+psycopg2", "")
     with contextlib.closing(psycopg2.connect(url)) as owner, owner, owner.cursor() as cursor:
@@ -50,27 +50,27 @@ PEOPLE = """
 BETS = """
     INSERT INTO bet (key, customer_id, market_id, outcome, stake, channel, with_pin, session,
                      placed_at)
-    SELECT gen_random_uuid(), who.lowest + n::bigint * 7919 %% who.number, m.id,
+    SELECT gen_random_uuid(), who.lowest + (n + m.id) * 7919 %% who.number, m.id,
            1 + (n::bigint * 104729 / 17) %% least(%(sides)s, sides.number),
            2000 + n::bigint * 15485863 %% 10000, 1, true, 'crowd',
            app_now() - (%(number)s - n) * (interval '1 minute' / %(number)s)
       FROM generate_series(1, %(number)s) n,
            (SELECT min(customer_id) AS lowest, count(*) AS number FROM wallet) who,
-           (SELECT count(*) AS number FROM outcome WHERE market_id = %(market)s) sides,
-           market m
-     WHERE m.id = %(market)s ORDER BY n;
+           market m,
+           LATERAL (SELECT count(*) AS number FROM outcome WHERE market_id = m.id) sides
+     WHERE m.id = ANY(%(markets)s) ORDER BY n, m.id;
     INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
                           debit_seq, event_id, ref, event_at)
     SELECT ledger_row_key(2, b.id, 0), 2, w.account_id, m.pool_account, b.stake,
            w.balance - sum(b.stake) OVER chain, w.seq + row_number() OVER chain, b.key, b.id,
            b.placed_at
       FROM bet b JOIN wallet w USING (customer_id) JOIN market m ON m.id = b.market_id
-     WHERE b.market_id = %(market)s
+     WHERE b.market_id = ANY(%(markets)s)
     WINDOW chain AS (PARTITION BY b.customer_id ORDER BY b.id)
      ORDER BY b.id;
     UPDATE wallet w SET balance = w.balance - s.stakes, seq = w.seq + s.bets
       FROM (SELECT customer_id, sum(stake) AS stakes, count(*) AS bets FROM bet
-             WHERE market_id = %(market)s GROUP BY customer_id) s
+             WHERE market_id = ANY(%(markets)s) GROUP BY customer_id) s
      WHERE w.customer_id = s.customer_id;
     ANALYZE bet, transfer, wallet;
 """

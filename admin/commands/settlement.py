@@ -58,6 +58,7 @@ def void(code: int, source: str, name: str, as_json: bool) -> None:
 @code
 @winners
 @click.option("--void", is_flag=True, help="There was no result: every stake goes back.")
+@click.option("--no-effective-close", "drop", is_flag=True, help="Bets that were too late count.")
 @cut_off
 @source
 @by
@@ -66,6 +67,7 @@ def correct(
     code: int,
     winners: tuple[int, ...],
     void: bool,
+    drop: bool,
     effective_close: datetime | None,
     source: str,
     name: str,
@@ -74,7 +76,12 @@ def correct(
     """Propose another result for a settled market: what was given is taken back first."""
     if bool(winners) == void:
         raise click.UsageError("Give either --winner or --void.")
-    facts = {"winners": winners, "effective_close": effective_close, "source": source}
+    facts = {
+        "winners": winners,
+        "effective_close": effective_close,
+        "drop_cut_off": drop,
+        "source": source,
+    }
     _put(corrections.propose, code, name, as_json, facts)
 
 

@@ -54,6 +54,11 @@ BREAKS: dict[str, tuple[str, ...]] = {
         "UPDATE dividend SET refund = true",
         "DELETE FROM dividend",
     ),
+    "what is taken back is what was given": (
+        "UPDATE transfer SET kind = 12 WHERE kind = 6",
+        "UPDATE transfer SET kind = 14, debit_account = credit_account, credit_account = 999"
+        " WHERE kind = 3",
+    ),
     "what is pending is owed to payouts": (
         "UPDATE payout SET amount = amount + 100",
         "UPDATE payout SET state = 9, held_for = NULL",

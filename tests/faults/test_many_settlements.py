@@ -1,9 +1,11 @@
 """A hundred markets decided in the same minute: four workers share them, and each is paid once."""
 
+import random
+
 import pytest
 from sqlalchemy import func, select
 
-from core import settling, verify
+from core import verify
 from core.runtime import Runtime
 from core.settlement import Settlement, SettlementState
 from tests import crowd, exact, games, people
@@ -22,6 +24,8 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 
 
 def test_four_workers_settle_a_hundred_markets(rt: Runtime, crew: Crew):
+    for _ in range(WORKERS):
+        crew.hire("default")
     staff = [people.member(rt, name) for name in ("wanjiku", "kamau")]
     crowd.gather(rt, PEOPLE)
     markets = [games.derby(rt, staff[0], "A", "B", "C") for _ in range(MARKETS)]
@@ -32,8 +36,10 @@ def test_four_workers_settle_a_hundred_markets(rt: Runtime, crew: Crew):
         result = number % 4 or None  # every fourth is void
         runs.append(games.decide(rt, market, result, proposer=staff[0], approver=staff[1]))
 
-    for _ in range(WORKERS):
-        crew.hire("default")
+    until("all are at work", lambda: rt.redis.scard("rq:workers") == WORKERS)
+    for number in range(WORKERS):  # each is told of all, in an order of its own
+        numbers = random.Random(number).sample([run.id for run in runs], MARKETS)
+        rt.ring("default", *numbers, job="core.settling.settle")
     until("all are settled", lambda: settled(rt) == MARKETS, within=100)
 
     for run in runs:
@@ -43,9 +49,7 @@ def test_four_workers_settle_a_hundred_markets(rt: Runtime, crew: Crew):
 
 
 def settled(rt: Runtime) -> int:
-    """How many are; the workers are told of the others again when they have nothing to do."""
-    if rt.queues["default"].count == 0:
-        settling.ring_settlements(rt)
+    """How many are."""
     with rt.transaction() as tx:
         done = select(func.count()).where(Settlement.state == SettlementState.SETTLED)
         return tx.scalars(done).one()

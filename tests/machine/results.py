@@ -42,9 +42,12 @@ class Results(Settling):
         wrong = self.settled[self.newest[number]]
         winners = draw(self.results_of(number))
         closed = draw(self.closes_of(self.markets[number])) if winners else None
+        how = {"put": corrections.propose, "drop_cut_off": draw(st.booleans())}
+        if winners and closed is None and not how["drop_cut_off"]:
+            closed = wrong.closed  # what was too late is too late for the right result as well
         same = (winners, closed) == (wrong.winners, wrong.closed)
         with pytest.raises(Refusal) if same else contextlib.nullcontext():
-            self.agree(number, winners, closed, put=corrections.propose, corrects=wrong)
+            self.agree(number, winners, closed, corrects=wrong, **how)
             self.markets[number].status = "CORRECTING"
 
     @act(2, when=lambda self: self.withdrawable())
@@ -68,13 +71,19 @@ class Results(Settling):
             turn(tx, self.games[run.market.id].code, by=self.staff[0])
         run.paused = not run.paused
 
-    def agree(self, number, winners, closed, *, put=decisions.propose, corrects=None):
+    def agree(self, number, winners, closed, *, corrects=None, **how):
         """On a result, or with several winners a dead heat, or with none a void."""
         market = self.markets[number]
+        proposer, approver = self.staff
         run = games.decide(
-            self.rt, self.games[number], winners, proposer=self.staff[0], approver=self.staff[1],
-            put=put, effective_close=closed,
-        )  # fmt: skip
+            self.rt,
+            self.games[number],
+            winners,
+            proposer=proposer,
+            approver=approver,
+            effective_close=closed,
+            **how,
+        )
         assert run.market_id == number
         self.runs[run.id] = self.house.decide(market, winners, closed=closed, corrects=corrects)
         self.newest[number] = run.id
@@ -108,7 +117,9 @@ class Results(Settling):
         playing = self.playing(market)
         backed = [b.outcome for b in market.bets.values() if b.outcome in playing]
         one = st.sampled_from(sorted(backed * 2 + playing)).map(lambda winner: (winner,))
-        tied = st.sets(st.sampled_from(playing), min_size=2).map(lambda tie: tuple(sorted(tie)))
+        most = max(2, len(playing) - 1)  # who all win share nothing but the fee
+        ties = st.sets(st.sampled_from(playing), min_size=2, max_size=most)
+        tied = ties.map(lambda tie: tuple(sorted(tie)))
         return one | one | one | tied | tied | st.just(())
 
     def closes_of(self, market):
