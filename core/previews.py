@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import func, literal, select, text
 from sqlalchemy.orm import Session
 
-from core import proposals
+from core import ledger, levies, proposals
 from core.betting import Bet
 from core.errors import Refusal
+from core.ledger import AccountKind
+from core.levies import Levy
 from core.markets import BASIS, Market, Outcome
 from core.money import Cents
 
@@ -45,7 +47,9 @@ class Preview:
     """What a result would do, for the people who decide. `hash` names exactly this book.
 
     `pool` is all that was staked, `late` the part of it that goes back because it came too late,
-    `gross` what the rest pays out.
+    `gross` what the rest pays out. What follows the ten largest moves by itself and is not in the
+    hash: the float of M-PESA now, what it would be if all of the gross left at once, and the
+    withholding on that at today's rate.
     """
 
     content: Mapping[str, Any]
@@ -57,6 +61,9 @@ class Preview:
     gross: Cents
     refunding: bool
     largest: Sequence[tuple[int, Cents]]  # (bet id, what it gets), the ten largest
+    float_before: Cents
+    float_after: Cents
+    withholding: Cents
 
 
 def share_out(staked: Mapping[int, int], winners: Collection[int], fee_bp: int) -> Shares:
@@ -111,7 +118,21 @@ def preview(
         gross=Cents(sum(shares.nets.values())),
         refunding=shares.refunding,
         largest=_largest(tx, market, shares, on_time, effective_close),
+        **_outflow(tx, shares),
     )
+
+
+def _outflow(tx: Session, shares: Shares) -> dict[str, Cents]:
+    """What leaves M-PESA if all of it is sent at once, at today's rate of withholding."""
+    now = tx.scalars(select(func.app_now())).one()
+    rate = 0 if shares.refunding else levies.rate(tx, Levy.WITHHOLDING, at=now)
+    gross = sum(shares.nets.values())
+    held, tax = ledger.total(tx, AccountKind.MPESA_UTILITY), gross * rate // BASIS
+    return {
+        "float_before": held,
+        "float_after": Cents(held - gross + tax),
+        "withholding": Cents(tax),
+    }
 
 
 def again(tx: Session, market: Market, content: Mapping[str, Any]) -> Preview:

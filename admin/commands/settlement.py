@@ -202,6 +202,9 @@ def _put(propose: Any, code: int, name: str, as_json: bool, facts: Mapping[str, 
         "gross": seen.gross,
         "refunding": seen.refunding,
         "largest": seen.largest,
+        "float_before": seen.float_before,
+        "float_after": seen.float_after,
+        "withholding": seen.withholding,
     }
     show(told, as_json, _previewed)
 
@@ -211,7 +214,10 @@ def _previewed(one: Mapping[str, Any]) -> str:
     return (
         f"{one['bets']} bets, pool {money.show(one['pool'])}, fee"
         f" {money.show(one['fee'])}, to be paid {money.show(one['gross'])}"
-        f"{' (all stakes go back)' if one['refunding'] else ''}{late}.\nhash {one['hash']}"
+        f"{' (all stakes go back)' if one['refunding'] else ''}{late}."
+        f"\nM-PESA float {money.show(one['float_before'])}, after all of it is sent"
+        f" {money.show(one['float_after'])}; withholding {money.show(one['withholding'])}."
+        f"\nhash {one['hash']}"
     )
 
 

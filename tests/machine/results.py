@@ -42,15 +42,16 @@ class Results(Settling):
         wrong = self.settled[self.newest[number]]
         winners = draw(self.results_of(number))
         closed = draw(self.closes_of(self.markets[number])) if winners else None
-        how = {"put": corrections.propose, "drop_cut_off": draw(st.booleans())}
-        if winners and closed is None and not how["drop_cut_off"]:
+        drops = draw(st.booleans())
+        how = {"put": corrections.propose, "drop_cut_off": drops, "effective_close": closed}
+        if winners and closed is None and not drops:
             closed = wrong.closed  # what was too late is too late for the right result as well
         same = (winners, closed) == (wrong.winners, wrong.closed)
         with pytest.raises(Refusal) if same else contextlib.nullcontext():
             self.agree(number, winners, closed, corrects=wrong, **how)
             self.markets[number].status = "CORRECTING"
 
-    @act(2, when=lambda self: self.withdrawable())
+    @act(when=lambda self: self.withdrawable())
     def withdraw_outcome(self, draw):
         number, outcome = draw(st.sampled_from(self.withdrawable()))
         code, now = self.games[number].code, self.rt.now()
@@ -81,8 +82,7 @@ class Results(Settling):
             winners,
             proposer=proposer,
             approver=approver,
-            effective_close=closed,
-            **how,
+            **({"effective_close": closed} | how),
         )
         assert run.market_id == number
         self.runs[run.id] = self.house.decide(market, winners, closed=closed, corrects=corrects)
