@@ -11,7 +11,7 @@ from bench.orm import with_orm
 from demo.engines import Postgres
 
 PEOPLE, MARKETS = 100_000, 1_000
-SECONDS, ROUNDS = 6, 3
+SECONDS, ROUNDS = 8, 5
 
 Measure = Callable[[], Pace]
 

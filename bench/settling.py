@@ -22,7 +22,7 @@ STATEMENT = (Path(__file__).parent / "one_statement.sql").read_text()
 BETTING_ON = 100  # other markets, which the clients keep betting on
 BIG, SMALL = 1, 2  # the markets that are settled, and their settlements
 SMALL_BETS = 10_000
-ROUNDS = 2
+ROUNDS = 3
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,21 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS 
 DECLARE
   found_id bigint;
 BEGIN
-  SELECT id INTO found_id FROM account
-   WHERE kind = p_kind
-     AND customer_id IS NOT DISTINCT FROM p_customer
-     AND market_id IS NOT DISTINCT FROM p_market
-     AND shortcode IS NOT DISTINCT FROM p_shortcode;
+  -- No index knows IS NOT DISTINCT FROM: with it alone every account of the kind would be read.
+  IF p_customer IS NOT NULL THEN
+    SELECT id INTO found_id FROM account
+     WHERE kind = p_kind AND customer_id = p_customer
+       AND market_id IS NOT DISTINCT FROM p_market
+       AND shortcode IS NOT DISTINCT FROM p_shortcode;
+  ELSIF p_market IS NOT NULL THEN
+    SELECT id INTO found_id FROM account
+     WHERE kind = p_kind AND customer_id IS NULL AND market_id = p_market
+       AND shortcode IS NOT DISTINCT FROM p_shortcode;
+  ELSE
+    SELECT id INTO found_id FROM account
+     WHERE kind = p_kind AND customer_id IS NULL AND market_id IS NULL
+       AND shortcode IS NOT DISTINCT FROM p_shortcode;
+  END IF;
   IF found_id IS NULL THEN
     INSERT INTO account (kind, customer_id, market_id, shortcode)
     VALUES (p_kind, p_customer, p_market, p_shortcode)
