@@ -40,7 +40,7 @@ def propose(
     require(by, Role.TRADER, Role.ADMIN)
     market, wrong = _ended(tx, code)
     if winners and effective_close is None and not drop_cut_off:
-        effective_close = wrong.effective_close
+        effective_close = _cut_off(tx, wrong)
     if (sorted(set(winners)), effective_close) == (wrong.winners, wrong.effective_close):
         raise Refusal("staff.nothing_changed", code=code)
     seen = decisions.preview_of(
@@ -54,6 +54,13 @@ def propose(
     )
     put = decisions.put(tx, market, seen, act=decisions.CORRECTION, by=by, now=now, config=config)
     return put, seen
+
+
+def _cut_off(tx: Session, wrong: Settlement) -> datetime | None:
+    """The effective close in force: a void has none of its own, and changes nothing about it."""
+    while wrong.void and wrong.corrects is not None:
+        wrong = tx.get_one(Settlement, wrong.corrects)
+    return wrong.effective_close
 
 
 def _ended(tx: Session, code: int) -> tuple[Market, Settlement]:

@@ -177,7 +177,7 @@ def stands(tx: Session, settlement_id: int) -> bool:
     Asked before anything is taken back, so that one which has to stop has taken nothing.
     """
     row = tx.get_one(Settlement, settlement_id)
-    if row.corrects is None or row.reversed or row.undone_at or row.state > 1:
+    if row.corrects is None or row.undo_bet or row.undone_at or row.state > 1:
         return True
     return row.paused_at is None and _same_book(tx, row)
 
