@@ -36,7 +36,7 @@ class Results(Settling):
         self.agree(number, (), None)
         self.markets[number].status = "APPROVED"
 
-    @act(3, when=lambda self: self.in_state(*ENDED))
+    @act(4, when=lambda self: self.in_state(*ENDED))
     def correct(self, draw):
         number = draw(self.one(*ENDED))
         wrong = self.settled[self.newest[number]]
@@ -45,7 +45,7 @@ class Results(Settling):
         drops = draw(st.booleans())
         how = {"put": corrections.propose, "drop_cut_off": drops, "effective_close": closed}
         if winners and closed is None and not drops:
-            closed = wrong.closed  # what was too late is too late for the right result as well
+            closed = cut_off(wrong)  # what was too late is too late for the right result as well
         same = (winners, closed) == (wrong.winners, wrong.closed)
         with pytest.raises(Refusal) if same else contextlib.nullcontext():
             self.agree(number, winners, closed, corrects=wrong, **how)
@@ -126,3 +126,10 @@ class Results(Settling):
         """Rarely the betting should have ended with one of the bets."""
         times = sorted({bet.at for bet in market.bets.values()})
         return st.none() | st.sampled_from(times) if times else st.none()
+
+
+def cut_off(run):
+    """The effective close in force; a void says nothing about it."""
+    while not run.winners and run.corrects:
+        run = run.corrects
+    return run.closed
