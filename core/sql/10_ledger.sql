@@ -98,7 +98,7 @@ BEGIN
     RETURN done.id;
   END IF;
 
-  -- Two wallets are locked in account order, as everywhere, so that no two moves wait in a circle.
+  -- Two wallets are locked in account order, so that no two moves wait in a circle.
   IF p_credit < p_debit THEN
     UPDATE wallet SET balance = balance + p_amount, seq = seq + 1 WHERE account_id = p_credit
     RETURNING balance, seq INTO credit_after, credit_at;

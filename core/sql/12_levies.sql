@@ -12,9 +12,10 @@ $$;
 -- What must leave the wallet so that p_net arrives, in cents; never a cent too little.
 CREATE OR REPLACE FUNCTION levy_gross(p_net bigint, p_bp integer) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-RETURN ceil(p_net::numeric * 10000 / (10000 - p_bp))::bigint;
+RETURN CASE p_bp WHEN 0 THEN p_net ELSE ceil(p_net::numeric * 10000 / (10000 - p_bp))::bigint END;
 
 -- The most whole shillings, in cents, that can arrive where p_gross may leave.
 CREATE OR REPLACE FUNCTION levy_net(p_gross bigint, p_bp integer) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-RETURN div(p_gross::numeric * (10000 - p_bp), 1000000)::bigint * 100;
+RETURN CASE p_bp WHEN 0 THEN p_gross / 100 * 100
+            ELSE div(p_gross::numeric * (10000 - p_bp), 1000000)::bigint * 100 END;

@@ -1,6 +1,8 @@
 -- Paying a settlement in chunks: each is one transaction with its cursor, and writes everything it
 -- leads to in a handful of statements, however many bets there are. First every bet is paid, in bet
 -- order; then every customer is seen to, once for the whole market: one text, one payout.
+-- The large statements are planned once, and by index: while a market is settled the statistics of
+-- what it writes are old, and a plan made by them reads whole tables for every chunk.
 
 -- Does the next p_limit bets or customers. A kill at any point resumes where it stopped. Answers how
 -- many there were; 0 when nobody is left, or while the settlement is paused.
@@ -37,9 +39,6 @@ BEGIN
     run.cursor_staked := 0;
   END LOOP;
 
-  -- Every wallet of the chunk, in account order as everywhere; the next statement reads what the
-  -- locks have waited for.
-  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.account_id FOR UPDATE;
   SELECT * INTO done
     FROM settle_bets(p_settlement, share.place, run.cursor_staked, bets, people, stakes);
   IF done.owing THEN
@@ -77,14 +76,23 @@ BEGIN
   END IF;
 END $$;
 
--- Dividends, transfers and wallets of some bets in one statement; the wallets are locked. p_staked is
--- what had been staked on the place before them. Answers the cents given, what had been staked with
--- them, and whether somebody among them owes the house.
+-- Three lists as rows. A function of its own, so that the planner expects many and plans once.
+CREATE OR REPLACE FUNCTION settle_rows(p_one bigint[], p_two bigint[], p_three bigint[])
+RETURNS TABLE (one bigint, two bigint, three bigint)
+LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT * FROM unnest(p_one, p_two, p_three)
+$$;
+
+-- Dividends, transfers and wallets of some bets in one statement. Wallets are taken in customer
+-- order as everywhere, and what each holds is read as it is raised: nothing is looked up twice.
+-- p_staked is what had been staked on the place before them. Answers the cents given, what had been
+-- staked with them, and whether somebody among them owes the house.
 CREATE OR REPLACE FUNCTION settle_bets(
   p_settlement bigint, p_place smallint, p_staked bigint, p_bets bigint[], p_people bigint[],
   p_stakes bigint[], OUT given bigint, OUT upto bigint, OUT owing boolean
 )
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+SET plan_cache_mode = force_generic_plan SET random_page_cost = 1.1 AS $$
 DECLARE
   run settlement;
   share settlement_share;
@@ -99,20 +107,27 @@ BEGIN
   move_kind := CASE WHEN share.refund THEN 4 ELSE 3 END;
 
   WITH running AS (
-    SELECT id, customer_id, stake, p_staked + sum(stake) OVER (ORDER BY id) AS upto
-      FROM unnest(p_bets, p_people, p_stakes) AS n (id, customer_id, stake)
-  ), parts AS (
+    SELECT one AS id, two AS customer_id, three AS stake,
+           p_staked + sum(three) OVER (ORDER BY one) AS upto
+      FROM settle_rows(p_bets, p_people, p_stakes)
+  ), parts AS MATERIALIZED (
     SELECT id, customer_id, r.upto,
            CASE WHEN share.net = share.staked THEN stake
                 ELSE (div(r.upto * share.net, share.staked::numeric)
                       - div((r.upto - stake) * share.net, share.staked::numeric))::bigint
            END AS amount
       FROM running r
+  ), purses AS (
+    UPDATE wallet w SET balance = w.balance + s.amount, seq = w.seq + s.bets
+      FROM (SELECT customer_id, sum(amount)::bigint AS amount, count(*) AS bets
+              FROM parts GROUP BY customer_id ORDER BY customer_id) s
+     WHERE w.customer_id = s.customer_id
+    RETURNING w.customer_id, w.account_id, w.owed, OLD.balance, OLD.seq
   ), lines AS MATERIALIZED (
     SELECT p.*, w.account_id, w.owed,
            w.balance + sum(p.amount) OVER by_wallet AS balance_after,
            w.seq + row_number() OVER by_wallet AS seq_after
-      FROM parts p JOIN wallet w ON w.customer_id = p.customer_id
+      FROM parts p JOIN purses w USING (customer_id)
     WINDOW by_wallet AS (PARTITION BY p.customer_id ORDER BY p.id)
   ), dividends AS (
     INSERT INTO dividend (settlement_id, bet_id, customer_id, amount, refund)
@@ -123,11 +138,6 @@ BEGIN
     SELECT ledger_row_key(move_kind, id, p_settlement), move_kind, pool_of, account_id, amount,
            balance_after, seq_after, run.key, id, moment
       FROM lines ORDER BY id
-  ), purses AS (
-    UPDATE wallet w SET balance = w.balance + s.amount, seq = w.seq + s.bets
-      FROM (SELECT account_id, sum(amount) AS amount, count(*) AS bets
-              FROM lines GROUP BY account_id) s
-     WHERE w.account_id = s.account_id
   )
   SELECT sum(l.amount)::bigint, max(l.upto)::bigint, bool_or(l.owed > 0) INTO given, upto, owing
     FROM lines l;
@@ -163,7 +173,8 @@ END $$;
 CREATE OR REPLACE FUNCTION settle_people(
   p_settlement bigint, p_limit integer, p_least bigint, p_most bigint, p_reset_hold interval
 ) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+SET plan_cache_mode = force_generic_plan SET random_page_cost = 1.1 AS $$
 DECLARE
   behind CONSTANT smallint := 100;
   run settlement;
@@ -172,7 +183,7 @@ DECLARE
   moment timestamptz := app_now();
   rate integer := levy_bp(2::smallint, moment);
   pending bigint := ledger_account(20::smallint, NULL, NULL, NULL);
-  some_odd boolean;
+  some_odd boolean := false;
 BEGIN
   SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement;
   SELECT array_agg(d.customer_id), array_agg(d.won) INTO people, won
@@ -186,51 +197,52 @@ BEGIN
            GROUP BY customer_id ORDER BY customer_id LIMIT p_limit) d;
   IF people IS NULL THEN RETURN 0; END IF;
 
-  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.account_id FOR UPDATE;
+  IF EXISTS (SELECT FROM unnest(won) n WHERE n > p_most) THEN  -- they take several moves
+    some_odd := true;
+    PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.customer_id FOR UPDATE;
+  END IF;
   WITH winners AS MATERIALIZED (
-    SELECT n.customer_id, n.won, c.phone, w.account_id, w.balance, w.seq,
-           c.auto_cashout AND n.won / 100 * 100 > p_most AS odd,
-           CASE WHEN c.auto_cashout AND w.owed = 0
-                 AND coalesce(c.pin_reset_at + p_reset_hold <= moment, true)  -- as for withdrawals
-                THEN CASE rate WHEN 0 THEN least(n.won, w.balance) / 100 * 100
-                               ELSE levy_net(least(n.won, w.balance), rate) END
-                ELSE 0 END AS cash
-      FROM unnest(people, won) AS n (customer_id, won)
-      JOIN wallet w ON w.customer_id = n.customer_id
-      JOIN customer c ON c.id = n.customer_id
+    SELECT n.one AS customer_id, n.two AS won, c.phone,
+           c.auto_cashout AND n.two / 100 * 100 <= p_most
+           AND coalesce(c.pin_reset_at + p_reset_hold <= moment, true) AS wanted  -- as withdrawals
+      FROM settle_rows(people, won, NULL) n JOIN customer c ON c.id = n.one
+  ), purses AS (
+    UPDATE wallet w
+       SET balance = w.balance - levy_gross(levy_net(least(n.won, w.balance), rate), rate),
+           seq = w.seq + 1
+      FROM (SELECT * FROM winners WHERE wanted ORDER BY customer_id) n
+     WHERE w.customer_id = n.customer_id AND w.owed = 0
+       AND levy_net(least(n.won, w.balance), rate) >= p_least
+    RETURNING w.customer_id, w.account_id, w.balance AS left_over, w.seq,
+              OLD.balance - w.balance AS gross,
+              levy_net(least(n.won, OLD.balance), rate) AS cash
   ), cashed AS MATERIALIZED (
-    SELECT w.*, CASE rate WHEN 0 THEN w.cash ELSE levy_gross(w.cash, rate) END AS gross,
-           nextval('payout_id_seq') AS payout_id,
-           ledger_row_key(21, customer_id, p_settlement) AS request,
-           ledger_row_key(22, customer_id, p_settlement) AS key
-      FROM winners w WHERE NOT w.odd AND w.cash >= p_least
+    SELECT p.*, n.phone, nextval('payout_id_seq') AS payout_id,
+           ledger_row_key(21, p.customer_id, p_settlement) AS request,
+           ledger_row_key(22, p.customer_id, p_settlement) AS key
+      FROM purses p JOIN winners n USING (customer_id)
   ), moves AS (
     INSERT INTO transfer (key, kind, debit_account, credit_account, amount, debit_balance_after,
                           debit_seq, event_id, ref, event_at)
-    SELECT ledger_row_key(6, payout_id, 0), 6, account_id, pending, gross, balance - gross, seq + 1,
-           request, payout_id, moment
+    SELECT ledger_row_key(6, payout_id, 0), 6, account_id, pending, gross, left_over, seq, request,
+           payout_id, moment
       FROM cashed
   ), payouts AS (
     INSERT INTO payout (id, key, request, customer_id, phone, amount, tax, reason, settlement_id,
                         state, held_for, ocid, created_at)
-    SELECT payout_id, key, request, customer_id, phone, cash, gross - cash, 2, p_settlement, 2, 1, uuidv7(), moment
+    SELECT payout_id, key, request, customer_id, phone, cash, gross - cash, 2, p_settlement, 2, 1,
+           uuidv7(), moment
       FROM cashed
   ), promises AS (
     INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
     SELECT 'b2c', ledger_row_key(24, payout_id, 0), jsonb_build_object('payout_id', payout_id),
            customer_id, p_settlement, moment, 6, moment
       FROM cashed
-  ), texts AS (
-    INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
-    SELECT 'result', ledger_row_key(25, customer_id, p_settlement),
-           jsonb_build_object('settlement', p_settlement), customer_id, p_settlement, moment, 6,
-           moment
-      FROM winners
-  ), purses AS (
-    UPDATE wallet w SET balance = d.balance - d.gross, seq = d.seq + 1
-      FROM cashed d WHERE w.account_id = d.account_id
   )
-  SELECT bool_or(w.odd) INTO some_odd FROM winners w;
+  INSERT INTO promise (kind, key, payload, customer_id, settlement_id, due_at, state, created_at)
+  SELECT 'result', ledger_row_key(25, customer_id, p_settlement),
+         jsonb_build_object('settlement', p_settlement), customer_id, p_settlement, moment, 6, moment
+    FROM winners;
 
   IF some_odd THEN
     PERFORM settle_odd(p_settlement, people, won, p_least, p_most, p_reset_hold, moment);

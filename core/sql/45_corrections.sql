@@ -62,7 +62,7 @@ BEGIN
   IF waiting IS NULL THEN RETURN 0; END IF;
   PERFORM FROM wallet w
     WHERE w.customer_id IN (SELECT customer_id FROM payout WHERE id = ANY (waiting))
-    ORDER BY w.account_id FOR UPDATE;
+    ORDER BY w.customer_id FOR UPDATE;
   FOREACH one IN ARRAY waiting LOOP
     PERFORM payout_release(one, 10::smallint, 'corrected', NULL);
   END LOOP;
@@ -88,7 +88,7 @@ BEGIN
            WHERE settlement_id = p_wrong AND bet_id > p_after ORDER BY bet_id LIMIT p_limit) d;
   did := coalesce(cardinality(bets), 0);
   IF did = 0 THEN RETURN; END IF;
-  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.account_id FOR UPDATE;
+  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.customer_id FOR UPDATE;
   -- Who cannot give all of it back is going to owe: the accounts for that, before they are needed.
   PERFORM ledger_account(30::smallint, w.customer_id, NULL, NULL)
      FROM wallet w JOIN dividend d ON d.customer_id = w.customer_id
