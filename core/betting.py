@@ -151,6 +151,7 @@ def _bets(where: str) -> Any:
     return text(f"""
         SELECT b.id, m.code, m.question, m.fee_bp, o.name, b.stake, b.placed_at, m.closes_at,
                s.id IS NOT NULL AS ended, d.amount, coalesce(d.refund, false) AS refund, o.staked,
+               o.withdrawn_at IS NOT NULL AS withdrawn,
                (SELECT coalesce(sum(staked), 0) FROM outcome
                  WHERE market_id = m.id AND withdrawn_at IS NULL) AS pool,
                coalesce(b.xact < (SELECT below FROM pool_mark), false) AS counted
@@ -181,6 +182,7 @@ def _line(row: Any) -> BetLine:
     # The bet is in the totals, or will be in a second: it must count once.
     counted = row.stake if row.counted else 0
     others, pool = row.staked - counted, int(row.pool) - counted
+    hope = markets.returns(pool=pool, staked=others, stake=row.stake, fee_bp=row.fee_bp)
     return BetLine(
         id=row.id,
         market_code=row.code,
@@ -191,7 +193,7 @@ def _line(row: Any) -> BetLine:
         closes_at=row.closes_at,
         state=state,
         returned=Cents(row.amount or 0),
-        estimate=markets.returns(pool=pool, staked=others, stake=row.stake, fee_bp=row.fee_bp),
+        estimate=Cents(row.stake) if row.withdrawn else hope,
     )
 
 

@@ -32,7 +32,8 @@ def propose(
 ) -> tuple[Proposal, Preview]:
     """Put another end of a settled market before a second person; without winners it is void.
 
-    The newest market that had the code is meant. Bets that were too late for the wrong result are
+    The newest market that had the code is meant. As long as a correction has taken nothing back,
+    another may stand in for it. Bets that were too late for the wrong result are
     too late for the right one, unless another moment is given or the old one is dropped. From the
     second yes on no more of what the wrong result gave is sent, and what customers no longer have
     they owe.
@@ -66,14 +67,18 @@ def _cut_off(tx: Session, wrong: Settlement) -> datetime | None:
 def _ended(tx: Session, code: int) -> tuple[Market, Settlement]:
     market_id = tx.scalar(
         select(Market.id)
-        .where(Market.code == code, Market.status.in_(ENDED))
+        .where(Market.code == code, Market.status.in_((*ENDED, Status.CORRECTING)))
         .order_by(Market.id.desc())
         .limit(1)
     )
     if market_id is None:
         raise Refusal("staff.market_not_settled", code=code)
     market = settlement.hold(tx, market_id)
-    wrong = settlement.newest(tx, market_id)
-    if market.status not in ENDED or wrong is None:
+    newest = settlement.newest(tx, market_id)
+    if newest is None:
         raise Refusal("staff.market_not_settled", code=code)
-    return market, wrong
+    if market.status in ENDED:
+        return market, newest
+    if market.status != Status.CORRECTING or not settlement.untouched(newest):
+        raise Refusal("staff.settling_begun", code=code)
+    return market, tx.get_one(Settlement, newest.corrects)

@@ -65,6 +65,8 @@ def approve(
     proposal = _waiting(tx, market)
     if proposal.act == VOID:
         _check(tx, market, void=True)
+    if proposal.act == CORRECTION and market.status == Status.CORRECTING:
+        _check_untouched(tx, market)
     content = _afresh(tx, market, proposal)
     proposals.approve(tx, proposal, seen_hash=seen_hash, content=content, by=by.id, now=now)
     tx.flush()
@@ -142,6 +144,12 @@ def _check(tx: Session, market: Market, *, void: bool) -> None:
         raise Refusal("staff.settling_begun", code=market.code)
     if not void and settlement.newest(tx, market.id) is not None:
         raise Refusal("staff.already_proposed", subject=settlement.subject(market.id))
+
+
+def _check_untouched(tx: Session, market: Market) -> None:
+    run = settlement.newest(tx, market.id)
+    if run is None or not settlement.untouched(run):
+        raise Refusal("staff.settling_begun", code=market.code)
 
 
 def _give_way(tx: Session, market: Market, *, by: Staff, now: datetime) -> None:

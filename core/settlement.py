@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
@@ -24,11 +23,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core import previews, proposals, receipts
 from core.base import Base, Small
 from core.config import Config
-from core.errors import Refusal
 from core.markets import Market, Status
-from core.money import Cents
 from core.previews import PATIENCE
-from core.staff import Role, Staff, require
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +35,7 @@ class SettlementState(IntEnum):
     APPROVED = 1
     RUNNING = 2
     SETTLED = 3
-    CANCELLED = 4  # nothing had been paid when the market was voided
+    CANCELLED = 4  # overtaken by a void, or by another correction, before it had moved anything
 
 
 class Settlement(Base):
@@ -57,6 +53,7 @@ class Settlement(Base):
         CheckConstraint("state <> 3 OR paid + refunded + fee = pool", name="adds_up"),
         CheckConstraint("reversed BETWEEN 0 AND pool", name="reversed"),
         Index("ix_settlement_open", "due_at", postgresql_where="state < 3"),
+        Index("uq_settlement_corrects", "corrects", unique=True, postgresql_where="state <> 4"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -87,7 +84,7 @@ class Settlement(Base):
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     withdraws: Mapped[int | None] = mapped_column(Small)
-    corrects: Mapped[int | None] = mapped_column(ForeignKey("settlement.id"), unique=True)
+    corrects: Mapped[int | None] = mapped_column(ForeignKey("settlement.id"))
     reversed: Mapped[int] = mapped_column(server_default="0")
     undo_bet: Mapped[int] = mapped_column(server_default="0")
     undone_at: Mapped[datetime | None]
@@ -126,38 +123,6 @@ class Dividend(Base):
     refund: Mapped[bool]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far the newest settlement of a market is. Money in cents, counts in bets and customers.
-
-    `stage` says what it does: waiting, undoing (what it corrects), paying, telling, settled or
-    cancelled; with `paused_at` it does not go on until somebody has it resumed.
-    """
-
-    id: int
-    market_id: int
-    state: SettlementState
-    stage: str
-    void: bool
-    winners: Sequence[int]
-    due_at: datetime
-    pool: Cents
-    fee: Cents
-    paid: Cents
-    refunded: Cents
-    collected: Cents
-    bets: int
-    bets_done: int
-    people: int
-    people_done: int
-    reversed: Cents  # of what the corrected settlement gave, so far
-    to_reverse: Cents
-    corrects: int | None
-    withdraws: int | None
-    paused_at: datetime | None
-    paused_by: str | None
-
-
 def due(tx: Session, *, now: datetime) -> Sequence[int]:
     """The settlements to be worked on: past their dispute window, or begun and not ended."""
     return tx.scalars(
@@ -177,7 +142,7 @@ def stands(tx: Session, settlement_id: int) -> bool:
     Asked before anything is taken back, so that one which has to stop has taken nothing.
     """
     row = tx.get_one(Settlement, settlement_id)
-    if row.corrects is None or row.undo_bet or row.undone_at or row.state > 1:
+    if not untouched(row) or row.state != SettlementState.APPROVED:
         return True
     return row.paused_at is None and _same_book(tx, row)
 
@@ -234,43 +199,6 @@ def finish(tx: Session, settlement_id: int) -> bool:
     return bool(tx.scalar(select(func.settle_finish(settlement_id))))
 
 
-def pause(tx: Session, code: int, *, by: Staff) -> None:
-    """Stop the settlement of a market before its next chunk. Raises Refusal if none goes on."""
-    _pause(tx, code, by, on=False)
-
-
-def resume(tx: Session, code: int, *, by: Staff) -> None:
-    """Let a paused settlement go on, whoever or whatever stopped it."""
-    _pause(tx, code, by, on=True)
-
-
-def progress(tx: Session, code: int) -> Progress | None:
-    """How far the newest result of the market that has, or last had, this code is settled."""
-    run = _of_code(tx, code)
-    if run is None:
-        return None
-    tx.execute(text(PATIENCE))
-    counts = tx.execute(COUNTS, {"run": run.id, "people_from": _told_upto(run)}).one()
-    return Progress(
-        id=run.id,
-        market_id=run.market_id,
-        state=SettlementState(run.state),
-        stage=_stage(run),
-        void=run.void,
-        winners=run.winners,
-        due_at=run.due_at,
-        pool=Cents(run.pool),
-        fee=Cents(run.fee),
-        paid=Cents(run.paid),
-        refunded=Cents(run.refunded),
-        collected=Cents(run.collected),
-        corrects=run.corrects,
-        withdraws=run.withdraws,
-        paused_at=run.paused_at,
-        **counts._asdict(),
-    )
-
-
 def newest(tx: Session, market_id: int) -> Settlement | None:
     """The newest settlement of a market's result; withdrawals of outcomes are none."""
     return tx.scalar(
@@ -301,6 +229,11 @@ def begun(tx: Session, market_id: int) -> bool:
     """Whether the first chunk of a result has been paid, so that only a correction can help."""
     run = newest(tx, market_id)
     return run is not None and (run.cursor_place, run.cursor_bet) != (0, 0)
+
+
+def untouched(run: Settlement) -> bool:
+    """Whether a correction has taken nothing back yet, so that another may stand in for it."""
+    return run.corrects is not None and not run.undo_bet and run.undone_at is None
 
 
 def _ready(tx: Session, row: Settlement, now: datetime) -> bool:
@@ -344,56 +277,3 @@ def _withdrawing(tx: Session, market_id: int) -> bool:
         Settlement.state < SettlementState.SETTLED,
     )
     return tx.scalar(waiting.limit(1)) is not None
-
-
-def _of_code(tx: Session, code: int) -> Settlement | None:
-    market_id = tx.scalar(
-        select(Market.id)
-        .where(Market.code == code, Market.status > Status.DRAFT)
-        .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
-        .limit(1)
-    )
-    return None if market_id is None else newest(tx, market_id)
-
-
-def _pause(tx: Session, code: int, by: Staff, *, on: bool) -> None:
-    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    run = _of_code(tx, code)
-    if run is None or not tx.scalar(select(func.settlement_pause(run.id, on, by.id))):
-        raise Refusal("staff.not_paused" if on else "staff.no_settlement", code=code)
-
-
-def _stage(run: Settlement) -> str:
-    if run.state != SettlementState.RUNNING:
-        undoing = run.corrects is not None and run.undone_at is None
-        waiting = "undoing" if undoing else "waiting"
-        return "settled" if run.state == SettlementState.SETTLED else waiting
-    return "telling" if run.paid + run.refunded + run.fee == run.pool else "paying"
-
-
-def _told_upto(run: Settlement) -> int:
-    """The last customer that was seen to."""
-    if run.state == SettlementState.SETTLED:
-        return 2**62
-    return run.cursor_bet if run.cursor_place == BEHIND else 0
-
-
-BEHIND = 100  # all places: where the cursor is while customers are seen to
-
-COUNTS = text("""
-    SELECT (SELECT count(*) FROM bet b
-              JOIN settlement_share p ON p.settlement_id = s.id AND p.outcome = b.outcome
-                   AND p.late = coalesce(b.placed_at > s.effective_close, false)
-             WHERE b.market_id = s.market_id) AS bets,
-           given.bets_done, given.people, given.people_done, coalesce(w.reversed, 0) AS reversed,
-           coalesce(w.pool, 0) AS to_reverse, p.name AS paused_by
-      FROM settlement s
-      LEFT JOIN settlement w ON w.id = s.corrects
-      LEFT JOIN staff p ON p.id = s.paused_by
-     CROSS JOIN LATERAL
-           (SELECT count(*) AS bets_done, count(DISTINCT customer_id) AS people,
-                   count(DISTINCT customer_id) FILTER (WHERE customer_id <= :people_from)
-                   AS people_done
-              FROM dividend WHERE settlement_id = s.id) given
-     WHERE s.id = :run
-""")

@@ -191,7 +191,7 @@ REVERSALS = """
       FROM (SELECT s.id AS settlement, s.key, d.bet_id, d.customer_id, d.amount,
                    new.undone_at IS NOT NULL AS undone
               FROM settlement s
-              JOIN settlement new ON new.corrects = s.id
+              JOIN settlement new ON new.corrects = s.id AND new.state <> 4
               JOIN dividend d ON d.settlement_id = s.id) d
       FULL JOIN (SELECT t.event_id, t.ref, sum(t.amount) AS amount,
                         min(a.customer_id) AS first, max(a.customer_id) AS last

@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 
 from admin.commands.common import acting, as_json, by, done, opened, show, when
 from admin.commands.market import code, market
-from core import categories, market_books, market_history, markets, money, settlement
+from core import categories, market_books, market_history, markets, money, under_way
 from core.categories import Category
 from core.errors import Refusal
 from core.market_books import LIVE, BoardLine
 from core.market_history import ChangeLine
 from core.markets import Status
-from core.settlement import Progress
+from core.under_way import Progress
 
 STATUSES = [status.name.lower() for status in Status]
 
@@ -102,7 +102,7 @@ def _facts(tx: Session, code: int) -> dict[str, Any] | None:
     view = markets.by_code(tx, code, drafts=True)
     if view is None:
         return None
-    run = settlement.progress(tx, code)
+    run = under_way.progress(tx, code)
     book = market_books.book(tx, view)
     return {
         "code": view.code,

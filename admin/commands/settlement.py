@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from admin.commands.common import Moment, acting, as_json, by, done, opened, show, when
 from admin.commands.market import code, market
-from core import corrections, decisions, money, settlement, withdrawn_outcomes
+from core import corrections, decisions, money, under_way, withdrawn_outcomes
 from core.previews import Preview
 from core.withdrawn_outcomes import WithdrawalPreview
 
 source = click.option("--source", required=True, help="Where this comes from; it is kept.")
+reason = click.option("--reason", required=True, help="Why; it is kept.")
 winners = click.option(
     "--winner", "winners", type=int, multiple=True, help="Its number; several for a dead heat."
 )
@@ -154,21 +155,23 @@ def refuse(code: int, name: str) -> None:
 
 @market.command("pause-settlement")
 @code
+@reason
 @by
-def pause(code: int, name: str) -> None:
+def pause(code: int, reason: str, name: str) -> None:
     """Pay nothing more of this market for now."""
     rt = opened()
-    done(rt, lambda tx: settlement.pause(tx, code, by=acting(rt, tx, name)))
+    done(rt, lambda tx: under_way.pause(tx, code, reason=reason, by=acting(rt, tx, name)))
     click.echo(f"The settlement of market {code} is paused.")
 
 
 @market.command("resume-settlement")
 @code
+@reason
 @by
-def resume(code: int, name: str) -> None:
+def resume(code: int, reason: str, name: str) -> None:
     """Go on with a paused settlement."""
     rt = opened()
-    done(rt, lambda tx: settlement.resume(tx, code, by=acting(rt, tx, name)))
+    done(rt, lambda tx: under_way.resume(tx, code, reason=reason, by=acting(rt, tx, name)))
     click.echo(f"The settlement of market {code} goes on.")
 
 
@@ -178,7 +181,7 @@ def resume(code: int, name: str) -> None:
 def progress(code: int, as_json: bool) -> None:
     """Show how far a market's settlement is."""
     rt = opened()
-    found = done(rt, lambda tx: settlement.progress(tx, code))
+    found = done(rt, lambda tx: under_way.progress(tx, code))
     if found is None:
         raise click.ClickException(f"Market {code} has no settlement.")
     show(vars(found) | {"state": found.state.name.lower()}, as_json, _how_far)

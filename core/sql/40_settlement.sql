@@ -128,7 +128,8 @@ BEGIN
 END $$;
 
 -- Opens the settlement of an approved proposal, once; its numbers come from settle_start. A void
--- overtakes a result of which nothing has been paid, a correction takes the market out of its rest,
+-- overtakes a result of which nothing has been paid, a correction takes the market out of its rest and
+-- overtakes another that has taken nothing back,
 -- and a withdrawn outcome takes no bets from here on: the caller holds the market's bets.
 CREATE OR REPLACE FUNCTION settlement_open(p_proposal bigint, p_due_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -158,6 +159,8 @@ BEGIN
     IF NOT FOUND THEN
       RAISE EXCEPTION 'settlement % cannot be corrected', wrong USING ERRCODE = 'HL003';
     END IF;
+    UPDATE settlement SET state = 4
+     WHERE corrects = wrong AND state = 1 AND undo_bet = 0 AND undone_at IS NULL;
     UPDATE market SET status = 9 WHERE id = game AND status IN (8, 10);
   ELSE
     UPDATE settlement SET state = 4

@@ -55,7 +55,7 @@ def result(visit: Visit, asked: m.Result) -> Reply:
     facts = {"code": market.code, "question": market.question}
     if market.status not in (Status.SETTLED, Status.VOID):
         return Reply("sms.result_none_yet", facts)
-    settled = settlement.progress(visit.tx, market.code)
+    settled = settlement.newest(visit.tx, market.id)
     assert settled is not None, f"market {market.id} is settled without a settlement"
     assert settled.state == SettlementState.SETTLED, f"settlement {settled.id} runs"
     if settled.void:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, text
 
-from core import decisions, ledger, settlement, settling
+from core import decisions, ledger, settlement, settling, under_way
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.markets import Market, Status
@@ -212,7 +212,7 @@ def test_a_market_can_be_voided_until_the_first_bet_is_paid(
     if stage == "paused":
         with rt.transaction() as tx:
             assert settlement.start(tx, run.id, now=rt.now())
-            settlement.pause(tx, derby.code, by=kamau)
+            under_way.pause(tx, derby.code, reason="look", by=kamau)
     if stage == "refused":
         with rt.transaction() as tx:
             propose(tx, rt, derby, wanjiku, winners=())
@@ -272,14 +272,14 @@ def test_it_is_paused_between_any_two_chunks_and_tells_how_far_it_is(
         settlement.start(tx, run.id, now=rt.now())
     for chunk in range(8):
         with rt.transaction() as tx:
-            settlement.pause(tx, derby.code, by=kamau)
+            under_way.pause(tx, derby.code, reason="look", by=kamau)
         assert not settling.work(rt, run.id)
         with rt.transaction() as tx:
             assert run.id not in settlement.due(tx, now=rt.now())
             assert settlement.step(tx, run.id, config=rt.config) == 0
-            settlement.resume(tx, derby.code, by=wanjiku)
+            under_way.resume(tx, derby.code, reason="fine", by=wanjiku)
             assert settlement.step(tx, run.id, config=rt.config) == 1
-            far = settlement.progress(tx, derby.code)
+            far = under_way.progress(tx, derby.code)
         seen.append((far.stage, far.bets_done, far.people_done))
         assert (far.bets, far.pool) == (6, 300_00)
         assert far.paid == 50_00 * min(chunk + 1, 6)
@@ -288,9 +288,9 @@ def test_it_is_paused_between_any_two_chunks_and_tells_how_far_it_is(
 
     assert settling.work(rt, run.id)
     with rt.transaction() as tx:
-        assert settlement.progress(tx, derby.code).stage == "settled"
+        assert under_way.progress(tx, derby.code).stage == "settled"
         with pytest.raises(Refusal, match=r"staff\.no_settlement"):
-            settlement.pause(tx, derby.code, by=kamau)
+            under_way.pause(tx, derby.code, reason="look", by=kamau)
     assert clean(rt)
 
 
@@ -303,12 +303,12 @@ def test_another_book_than_was_approved_is_not_settled(rt, derby, stakes, wanjik
     assert not settling.work(rt, run.id)
 
     with rt.transaction() as tx:
-        stopped = settlement.progress(tx, derby.code)
+        stopped = under_way.progress(tx, derby.code)
         assert (stopped.stage, stopped.paused_by) == ("waiting", None)
         assert stopped.paused_at is not None
         assert settlement.due(tx, now=rt.now()) == []
         tx.execute(text("UPDATE market SET fee_bp = 500"))
-        settlement.resume(tx, derby.code, by=kamau)
+        under_way.resume(tx, derby.code, reason="fine", by=kamau)
     assert settling.work(rt, run.id)
     assert clean(rt)
 

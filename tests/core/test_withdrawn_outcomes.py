@@ -6,7 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from core import betting, decisions, markets, settling, withdrawn_outcomes
+from core import (
+    betting,
+    decisions,
+    market_history,
+    markets,
+    settling,
+    under_way,
+    withdrawn_outcomes,
+)
 from core.betting import Placed
 from core.effects import Refused
 from core.errors import Refusal
@@ -70,6 +78,31 @@ def test_the_result_waits_for_it(rt, race, amina, wanjiku, kamau):
     assert settling.work(rt, run.id)
     assert status(rt, race) == Status.SETTLED
     assert clean(rt)
+
+
+def test_it_can_be_paused_for_a_reason_and_seen(rt, race, brian, wanjiku, kamau):
+    leaving = withdraw(rt, race, 3, wanjiku, kamau)
+    with rt.transaction() as tx:
+        with pytest.raises(Refusal, match=r"staff\.reason_missing"):
+            under_way.pause(tx, race.code, reason=" ", by=kamau)
+        under_way.pause(tx, race.code, reason="wrong horse", by=kamau)
+        assert under_way.progress(tx, race.code).withdraws == 3
+    assert not settling.work(rt, leaving.id)
+    with rt.transaction() as tx:
+        under_way.resume(tx, race.code, reason="the right horse", by=wanjiku)
+        told = [(line.what, line.reason) for line in market_history.of_market(tx, race.id)]
+    assert told[-2:] == [
+        ("pause settlement", "wrong horse"),
+        ("resume settlement", "the right horse"),
+    ]
+    assert settling.work(rt, leaving.id)
+
+
+def test_until_it_is_back_its_stake_is_shown_as_what_comes_back(rt, race, amina, wanjiku, kamau):
+    withdraw(rt, race, 3, wanjiku, kamau)
+    with rt.transaction() as tx:
+        lines = betting.my_bets(tx, amina.id, open=True, limit=9)
+    assert [(line.outcome_name, line.estimate) for line in lines[:1]] == [("Duma", 50_00)]
 
 
 def test_it_cannot_win(rt, race, wanjiku, kamau):

@@ -36,11 +36,13 @@ def test_the_end_of_a_race_from_withdrawal_to_correction(flask, rt, amina, brian
     flask("market", "propose", code, "--source", "KRA", "--as", "wanjiku", code=2)
     seen = put(flask, "propose", code, "--winner", "1", "--winner", "2")
     assert (seen["pool"], seen["gross"], seen["late"]) == (300_00, 285_00, 0)
-    flask("market", "pause-settlement", code, "--as", "kamau")
+    flask("market", "pause-settlement", code, "--reason", "asked by phone", "--as", "kamau")
     work(rt)
     assert "waiting (paused by kamau)" in flask("market", "progress", code)
-    flask("market", "resume-settlement", code, "--as", "kamau")
-    flask("market", "resume-settlement", code, "--as", "kamau", code=1)
+    flask("market", "resume-settlement", code, "--reason", "asked by phone", "--as", "kamau")
+    flask(
+        "market", "resume-settlement", code, "--reason", "asked by phone", "--as", "kamau", code=1
+    )
     work(rt)
     told = json.loads(flask("market", "progress", code, "--json"))
     assert (told["stage"], told["bets_done"], told["people_done"]) == ("settled", 2, 1)

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 from hypothesis import strategies as st
 
-from core import corrections, decisions, settlement, withdrawn_outcomes
+from core import corrections, decisions, under_way, withdrawn_outcomes
 from core.errors import Refusal
 from tests import games
 from tests.machine.betting import OPEN
@@ -64,13 +64,17 @@ class Results(Settling):
             run = decisions.approve(tx, code, seen_hash=seen.hash, by=self.staff[1], **told)
         self.runs[run.id] = self.house.withdraw_outcome(self.markets[number], outcome)
 
-    @act(when=lambda self: self.results_under_way())
+    @act(when=lambda self: self.runs)
     def pause_or_resume(self, draw):
-        run = self.runs[draw(st.sampled_from(self.results_under_way()))]
-        turn = settlement.resume if run.paused else settlement.pause
+        """All that goes on in the market of one."""
+        run = self.runs[draw(self.one_run())]
+        was = run.paused
+        turn = under_way.resume if run.paused else under_way.pause
         with self.rt.transaction() as tx:
-            turn(tx, self.games[run.market.id].code, by=self.staff[0])
-        run.paused = not run.paused
+            turn(tx, self.games[run.market.id].code, reason="look", by=self.staff[0])
+        for other in self.runs.values():
+            if other.market is run.market and other.paused == was:
+                other.paused = not was
 
     def agree(self, number, winners, closed, *, corrects=None, **how):
         """On a result, or with several winners a dead heat, or with none a void."""
@@ -104,9 +108,6 @@ class Results(Settling):
             for outcome in self.playing(self.markets[number])
             if len(self.playing(self.markets[number])) > FEWEST
         ]
-
-    def results_under_way(self):
-        return sorted(n for n, run in self.runs.items() if run.withdraws is None)
 
     def playing(self, market):
         return [n for n in range(1, market.outcomes + 1) if n not in market.withdrawn]
