@@ -115,7 +115,7 @@ def _turn(tx: Session, code: int, reason: str, by: Staff, *, on: bool) -> None:
         )
 
 
-def _of_code(code: int) -> Select[tuple[Settlement]]:
+def _of_code(code: int) -> Select[Settlement]:
     """Settlements of the markets that have, or had, this code: first what goes on, newest first."""
     return (
         select(Settlement)
