@@ -80,8 +80,10 @@ def propose(tx: Session, day: date, *, by: Staff, now: datetime, config: Config)
     """
     require(by, Role.FINANCE, Role.ADMIN)
     newest = last_closed(tx)
-    if now <= end_of(day) or (newest and day != newest + timedelta(days=1)):
-        raise Refusal("staff.day_not_next", next=newest and end_of(newest))
+    if newest and day != newest + timedelta(days=1):
+        raise Refusal("staff.day_not_next", next=newest + timedelta(days=1))
+    if now <= end_of(day):
+        raise Refusal("staff.day_not_over", day=day)
     line = int(tx.scalars(text("SELECT pg_current_xact_id()::text").columns()).one())
     return proposals.propose(
         tx,

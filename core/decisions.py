@@ -14,6 +14,7 @@ from core.previews import Preview
 from core.proposals import Proposal, ProposalState
 from core.settlement import Settlement, SettlementState
 from core.staff import Role, Staff, require
+from core.withdrawn_outcomes import WithdrawalPreview
 
 RESULT, VOID, CORRECTION = "market.result", "market.void", "market.correction"
 BEHIND = {SettlementState.APPROVED: Status.APPROVED, SettlementState.RUNNING: Status.SETTLING}
@@ -58,7 +59,7 @@ def approve(
     Raises Refusal for the proposer, and when the book is not what the approver saw.
     """
     require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    market_id, act = _proposed(tx, code)
+    market_id, act = proposed(tx, code)
     if act == withdrawn_outcomes.ACT:  # the bets' lock comes before the market's row
         markets.hold_bets(tx, market_id)
     market = settlement.hold(tx, market_id)
@@ -77,12 +78,14 @@ def approve(
     return tx.get_one(Settlement, opened)
 
 
-def refuse(tx: Session, code: int, *, by: Staff, now: datetime) -> None:
-    """A no to what is proposed: the market is again what it was before."""
+def refuse(tx: Session, code: int, *, by: Staff, now: datetime, reason: str = "") -> None:
+    """A no to what is proposed: the market is again what it was before. The reason is kept."""
     require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    market_id, _ = _proposed(tx, code)
+    market_id, _ = proposed(tx, code)
     market = settlement.hold(tx, market_id)
-    proposals.refuse(_waiting(tx, market), by=by.id, now=now)
+    proposal = _waiting(tx, market)
+    proposals.refuse(proposal, by=by.id, now=now)
+    _write_down(tx, market_id, proposal, by=by, verb="refuse", reason=reason.strip())
     if market.status == Status.PROPOSED:
         run = settlement.newest(tx, market_id)
         market.status = Status.CLOSED if run is None else BEHIND[SettlementState(run.state)]
@@ -123,8 +126,9 @@ def put(
     now: datetime,
     config: Config,
 ) -> Proposal:
-    """Put what was previewed before a second person."""
-    return proposals.propose(
+    """Put what was previewed before a second person, and keep that it was."""
+    _check_free(tx, market, now)
+    proposal = proposals.propose(
         tx,
         act=act,
         subject=settlement.subject(market.id),
@@ -134,6 +138,42 @@ def put(
         now=now,
         lasts=timedelta(hours=config.proposal_hours),
     )
+    _write_down(tx, market.id, proposal, by=by, verb="propose")
+    return proposal
+
+
+def withdraw(
+    tx: Session, code: int, *, outcome: int, source: str, by: Staff, now: datetime, config: Config
+) -> tuple[Proposal, WithdrawalPreview]:
+    """Put the withdrawal of an outcome before a second person, and keep that it was."""
+    market = settlement.hold(tx, markets.live(tx, code, lock=False).id)
+    _check_free(tx, market, now)
+    proposal, seen = withdrawn_outcomes.propose(
+        tx, code, outcome=outcome, source=source, by=by, now=now, config=config
+    )
+    _write_down(tx, market.id, proposal, by=by, verb="propose")
+    return proposal, seen
+
+
+def proposed(tx: Session, code: int) -> tuple[int, str]:
+    """The market of this code about which something is proposed, and what; nothing is locked."""
+    row = tx.execute(
+        select(Market.id, Proposal.act)
+        .join(Proposal, Proposal.subject == func.concat("market:", Market.id))
+        .where(Market.code == code, Proposal.state == ProposalState.PENDING)
+        .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise Refusal("staff.nothing_proposed", code=code)
+    return row.id, row.act
+
+
+def _check_free(tx: Session, market: Market, now: datetime) -> None:
+    subject = settlement.subject(market.id)
+    proposals.expire(tx, subject, now=now)
+    if proposals.pending(tx, subject) is not None:
+        raise Refusal("staff.market_proposed", code=market.code)
 
 
 def _check(tx: Session, market: Market, *, void: bool) -> None:
@@ -143,7 +183,7 @@ def _check(tx: Session, market: Market, *, void: bool) -> None:
     if settlement.begun(tx, market.id):
         raise Refusal("staff.settling_begun", code=market.code)
     if not void and settlement.newest(tx, market.id) is not None:
-        raise Refusal("staff.already_proposed", subject=settlement.subject(market.id))
+        raise Refusal("staff.result_decided", code=market.code)
 
 
 def _check_untouched(tx: Session, market: Market) -> None:
@@ -158,20 +198,7 @@ def _give_way(tx: Session, market: Market, *, by: Staff, now: datetime) -> None:
     if waiting is not None and waiting.act == RESULT:
         proposals.refuse(waiting, by=by.id, now=now)
         tx.flush()
-
-
-def _proposed(tx: Session, code: int) -> tuple[int, str]:
-    """The market of this code about which something is proposed, and what; nothing is locked."""
-    row = tx.execute(
-        select(Market.id, Proposal.act)
-        .join(Proposal, Proposal.subject == func.concat("market:", Market.id))
-        .where(Market.code == code, Proposal.state == ProposalState.PENDING)
-        .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        raise Refusal("staff.nothing_proposed", code=code)
-    return row.id, row.act
+        _write_down(tx, market.id, waiting, by=by, verb="refuse", reason="a void is proposed")
 
 
 def _waiting(tx: Session, market: Market) -> Proposal:
@@ -188,9 +215,18 @@ def _afresh(tx: Session, market: Market, proposal: Proposal) -> dict[str, object
     return dict(previews.again(tx, market, proposal.content).content)
 
 
-def _write_down(tx: Session, market_id: int, proposal: Proposal, *, by: Staff) -> None:
-    """Keep what was decided in the market's history."""
+def _write_down(
+    tx: Session,
+    market_id: int,
+    proposal: Proposal,
+    *,
+    by: Staff,
+    verb: str = "",
+    reason: str | None = None,
+) -> None:
+    """Keep in the market's history what was decided, or what became of a proposal (`verb`)."""
     names = ("winners", "effective_close", "corrects", "outcome")
     facts = {name: proposal.content[name] for name in names if proposal.content.get(name)}
-    what = proposal.act.removeprefix("market.")
-    market_history.keep(tx, market_id, what, by=by.id, reason=proposal.note, before={}, after=facts)
+    what = f"{verb} {proposal.act.removeprefix('market.')}".strip()
+    why = proposal.note if reason is None else reason
+    market_history.keep(tx, market_id, what, by=by.id, reason=why, before={}, after=facts)

@@ -39,7 +39,10 @@ class Staff(Base):
 
 
 def add(tx: Session, name: str, role: Role, *, now: datetime) -> Staff:
-    """A new member of staff. Raises Refusal if the name is taken."""
+    """A new member of staff. Raises Refusal if the name is empty or taken."""
+    name = name.strip()
+    if not name:
+        raise Refusal("staff.name_missing")
     if tx.scalar(select(Staff.id).where(Staff.name == name)):
         raise Refusal("staff.name_taken", name=name)
     member = Staff(name=name, role=role, created_at=now)
@@ -59,4 +62,6 @@ def named(tx: Session, name: str) -> Staff:
 def require(member: Staff, *roles: Role) -> None:
     """Refuse whoever has none of the roles."""
     if member.role not in roles:
-        raise Refusal("staff.not_your_role", name=member.name, role=member.role)
+        raise Refusal(
+            "staff.not_your_role", name=member.name, role=member.role, roles=", ".join(roles)
+        )

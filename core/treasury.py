@@ -85,11 +85,13 @@ def propose(
     content: dict[str, Any] = {
         "act": act,
         "amount": amount,
-        "shortcode": shortcode if act in ACTS and OF_MPESA & set(ACTS[act]) else "",
+        "shortcode": shortcode.strip(),
         "value_date": value_date.isoformat(),
         "reference": reference.strip(),
     }
     _check(tx, content, now=now, config=config)
+    if not OF_MPESA & set(ACTS[act]):
+        content["shortcode"] = ""
     return proposals.propose(
         tx,
         act="treasury",
@@ -171,14 +173,21 @@ def _check(tx: Session, content: Mapping[str, Any], *, now: datetime, config: Co
         raise Refusal("staff.treasury_reference")
     if content["amount"] <= 0:
         raise Refusal("staff.treasury_amount")
-    if content["shortcode"] not in ("", config.mpesa_shortcode, config.mpesa_b2c_shortcode):
-        raise Refusal("staff.treasury_shortcode")
+    _check_shortcode(content, config)
     value_date, closed = date.fromisoformat(content["value_date"]), days.last_closed(tx)
     if value_date > now.astimezone(NAIROBI).date() or (closed and value_date <= closed):
         raise Refusal("staff.treasury_date")
     holds = _least_held(tx, content)
     if holds is not None and holds < content["amount"]:
         raise Refusal("staff.treasury_short", holds=holds)
+
+
+def _check_shortcode(content: Mapping[str, Any], config: Config) -> None:
+    """M-PESA's money lies under one of our shortcodes; a move of it has to name which."""
+    ours = {config.mpesa_shortcode, config.mpesa_b2c_shortcode} - {""}
+    named = content["shortcode"]
+    if named not in ours and (named or OF_MPESA & set(ACTS[content["act"]])):
+        raise Refusal("staff.treasury_shortcode", ours=", ".join(sorted(ours)))
 
 
 def _least_held(tx: Session, content: Mapping[str, Any]) -> Cents | None:

@@ -96,10 +96,13 @@ def show(
     facts: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     as_json: bool,
     line: Callable[[Mapping[str, Any]], str],
+    none: str = "There are none.",
 ) -> None:
-    """Print facts: as JSON whole, or each in the words of `line`."""
+    """Print facts: as JSON whole, or each in the words of `line`; an empty list says `none`."""
     if as_json:
         click.echo(json.dumps(facts, default=str, ensure_ascii=False, indent=2))
         return
     for one in [facts] if isinstance(facts, Mapping) else facts:
         click.echo(line(one))
+    if not facts:
+        click.echo(none)

@@ -9,11 +9,10 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from admin.commands.common import Moment, as_json, done, opened, show
-from core import customers, explain, ledger, money, phone, statement
+from admin.commands.common import Moment, as_json, done, opened, show, when
+from core import customers, debts, explain, ledger, money, phone, statement
 from core.customers import Standing
 from core.explain import Explanation
-from core.say import NAIROBI
 from core.statement import Kind, Line, Period, State
 
 
@@ -31,7 +30,17 @@ def show_one(number: str, as_json: bool) -> None:
     facts = done(rt, lambda tx: _facts(tx, phone.read(number)))
     if facts is None:
         raise click.ClickException("Nobody has this number.")
-    show(facts, as_json, lambda one: "\n".join(f"{name:12} {value}" for name, value in one.items()))
+    show(facts, as_json, lambda one: "\n".join(_fact(name, one[name]) for name in one))
+
+
+@customer.command("debts")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@as_json
+def who_owes(limit: int, as_json: bool) -> None:
+    """List the customers who owe the house after a correction, the most first."""
+    lines = done(opened(), lambda tx: debts.largest(tx, limit=limit))
+    rows = [vars(one) | {"phone": phone.mask(one.phone)} for one in lines]
+    show(rows, as_json, _debt, none="Nobody owes anything.")
 
 
 @customer.command("explain")
@@ -103,9 +112,8 @@ def _as_json(story: Explanation) -> Iterator[str]:
 
 def _as_text(story: Explanation) -> Iterator[str]:
     for line in story.lines():
-        at = f"{line.at.astimezone(NAIROBI):%Y-%m-%d %H:%M}"
         yield (
-            f"{line.seq:6} {at} {line.kind:11} {_shillings(line.amount, '+'):>14}"
+            f"{line.seq:6} {when(line.at)} {line.kind:11} {_shillings(line.amount, '+'):>14}"
             f" {_shillings(line.balance):>14}  {_listed(line.origin)}"
         )
         yield from (f"       PROBLEM: {problem}" for problem in line.problems)
@@ -123,7 +131,20 @@ def _shillings(cents: int, sign: str = "-") -> str:
 
 
 def _listed(origin: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {fact}" for name, fact in origin.items())
+    return ", ".join(f"{name} {_shown(fact)}" for name, fact in origin.items())
+
+
+def _fact(name: str, fact: object) -> str:
+    return f"{name:12} {_shown(fact)}"
+
+
+def _shown(fact: object) -> object:
+    return when(fact) if isinstance(fact, datetime) else fact
+
+
+def _debt(one: Mapping[str, Any]) -> str:
+    owes, has = money.show(one["owed"]), money.show(one["balance"])
+    return f"{one['name'] or '-':40} {one['phone']:14} owes KES {owes:>10}, has KES {has}"
 
 
 def _facts(tx: Session, number: str) -> dict[str, object] | None:
@@ -140,5 +161,6 @@ def _facts(tx: Session, number: str) -> dict[str, object] | None:
         "verified_at": found.kyc_verified_at,
         "auto_cashout": found.auto_cashout,
         "balance": money.show(ledger.balance(tx, found.id)),
+        "owed": money.show(ledger.owed(tx, found.id)),
         "since": found.created_at,
     }

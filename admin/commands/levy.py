@@ -35,7 +35,7 @@ def show_rates(as_json: bool) -> None:
             for row in levies.history(tx)
         ],
     )
-    show(rows, as_json, _rate)
+    show(rows, as_json, _rate, none="There are no rates.")
 
 
 @levy.command("propose")
@@ -84,6 +84,8 @@ def report(since: datetime, until: datetime, as_csv: bool) -> None:
     if as_csv:
         _as_csv(lines)
         return
+    if not lines:
+        click.echo("Nothing to be filed.")
     for line in lines:
         click.echo(
             f"{line.day} {line.levy.name.lower():12} {line.number:6} times on"

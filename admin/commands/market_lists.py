@@ -1,19 +1,22 @@
 """`flask market list|show|history|categories`: what there is to bet on, and how the money lies."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
+from admin.commands import verdicts
 from admin.commands.common import acting, as_json, by, done, opened, show, when
 from admin.commands.market import code, market
-from core import categories, market_books, market_history, markets, money, under_way
+from core import categories, market_books, market_history, markets, money, proposed, under_way
 from core.categories import Category
 from core.errors import Refusal
 from core.market_books import LIVE, BoardLine
 from core.market_history import ChangeLine
-from core.markets import Status
+from core.markets import MarketView, Status
+from core.proposed import Proposed
 from core.under_way import Progress
 
 STATUSES = [status.name.lower() for status in Status]
@@ -34,8 +37,6 @@ def list_all(only: tuple[str, ...], category: str | None, limit: int, as_json: b
         return market_books.board(tx, statuses=statuses, category=kind, limit=limit)
 
     lines = [vars(line) | {"status": line.status.name.lower()} for line in done(rt, work)]
-    if not lines and not as_json:
-        click.echo("There are none.")
     show(lines, as_json, _listed)
 
 
@@ -57,8 +58,10 @@ def show_one(code: int, as_json: bool) -> None:
 def history(code: int, as_json: bool) -> None:
     """Show what was done to a market, by whom and why."""
     rt = opened()
-    found = done(rt, lambda tx: [vars(one) for one in _history(tx, code)])
-    show(found, as_json, _change)
+    lines, names, waiting = done(rt, lambda tx: _history(tx, code))
+    show([vars(one) for one in lines], as_json, lambda one: _change(one, names))
+    if waiting and not as_json:
+        click.echo(_pending(code, waiting))
 
 
 @market.command("categories")
@@ -91,11 +94,13 @@ def _category(tx: Session, typed: str) -> Category:
     return found
 
 
-def _history(tx: Session, code: int) -> list[ChangeLine]:
+def _history(tx: Session, code: int) -> tuple[list[ChangeLine], dict[int, str], Proposed | None]:
+    """What was done to a market, the names of its picks, and what waits for a second yes."""
     found = markets.by_code(tx, code, drafts=True)
     if found is None:
         raise Refusal("staff.no_such_market", code=code)
-    return market_history.of_market(tx, found.id)
+    names = {one.number: one.name for one in found.outcomes}
+    return market_history.of_market(tx, found.id), names, proposed.about(tx, found.id)
 
 
 def _facts(tx: Session, code: int) -> dict[str, Any] | None:
@@ -104,6 +109,7 @@ def _facts(tx: Session, code: int) -> dict[str, Any] | None:
         return None
     run = under_way.progress(tx, code)
     book = market_books.book(tx, view)
+    waiting = proposed.about(tx, view.id)
     return {
         "code": view.code,
         "question": view.question,
@@ -121,12 +127,16 @@ def _facts(tx: Session, code: int) -> dict[str, Any] | None:
             for one, side in zip(view.outcomes, book.sides, strict=True)
         ],
         # A code may have belonged to an older market, whose settlement is none of this one's.
-        "settlement": _run(run) if run is not None and run.market_id == view.id else None,
+        "settlement": _run(run, view) if run is not None and run.market_id == view.id else None,
+        "proposal": None if waiting is None else vars(waiting),
     }
 
 
-def _run(run: Progress) -> dict[str, Any]:
+def _run(run: Progress, view: MarketView) -> dict[str, Any]:
+    names = {one.number: one.name for one in view.outcomes}
     return {
+        "won": proposed.picks(names, run.winners),
+        "withdraws": run.withdraws,
         "id": run.id,
         "state": run.state.name.lower(),
         "pool": run.pool,
@@ -142,7 +152,7 @@ def _listed(line: Mapping[str, Any]) -> str:
 
 
 def _told(facts: Mapping[str, Any]) -> str:
-    run, pool = facts["settlement"], money.show(facts["pool"])
+    run, waiting, pool = facts["settlement"], facts["proposal"], money.show(facts["pool"])
     lines = [
         f"{facts['code']} {facts['question']} ({facts['status']})",
         f"  {facts['category']}, bet on from {when(facts['opens_at'])} to"
@@ -151,8 +161,21 @@ def _told(facts: Mapping[str, Any]) -> str:
         f"  pool KES {pool}, imbalance {facts['imbalance_bp'] / 100:.0f}%",
         *(_side(one) for one in facts["outcomes"]),
     ]
-    settled = [f"  settlement {run['state']}, paid {money.show(run['paid'])}"] if run else []
-    return "\n".join([*lines, *settled])
+    settled = [f"  settlement {run['state']}: {_end(run)}"] if run else []
+    waits = [f"  {_pending(facts['code'], Proposed(**waiting))}"] if waiting else []
+    return "\n".join([*lines, *settled, *waits])
+
+
+def _end(run: Mapping[str, Any]) -> str:
+    how = f"pick {run['withdraws']} withdrawn" if run["withdraws"] else verdicts.ended(run["won"])
+    return f"{how}; paid {money.show(run['paid'])}, given back {money.show(run['refunded'])}"
+
+
+def _pending(code: int, waiting: Proposed) -> str:
+    return (
+        f"A {waiting.act} is proposed by {waiting.by} until {when(waiting.expires_at)}:"
+        f" see it with market proposal {code}."
+    )
 
 
 def _side(one: Mapping[str, Any]) -> str:
@@ -164,8 +187,23 @@ def _side(one: Mapping[str, Any]) -> str:
     )
 
 
-def _change(one: Mapping[str, Any]) -> str:
-    names = sorted(one["before"].keys() | one["after"].keys())
-    changed = (f"{n} {one['before'].get(n, '-')} > {one['after'].get(n, '-')}" for n in names)
+def _change(one: Mapping[str, Any], picks: Mapping[int, str]) -> str:
+    before, after = one["before"], one["after"]
+    changed = []
+    for name in sorted(before.keys() | after.keys()):
+        now = _fact(name, after.get(name, "-"), picks)
+        was = f"{_fact(name, before[name], picks)} > " if name in before else ""
+        changed.append(f"{name} {was}{now}")
     why = f" ({one['reason']})" if one["reason"] else ""
     return f"{when(one['at'])} {one['by'] or 'the clock'}: {one['what']}{why} {', '.join(changed)}"
+
+
+def _fact(name: str, fact: Any, picks: Mapping[int, str]) -> str:
+    """What was kept as JSON, as people read it."""
+    if name in ("min_stake", "max_stake") and isinstance(fact, int):
+        return f"KES {money.show(fact)}"
+    if name in ("opens_at", "closes_at", "effective_close") and fact not in (None, "-"):
+        return when(datetime.fromisoformat(fact))
+    if name == "winners" and isinstance(fact, list):
+        return verdicts.listed(proposed.picks(picks, fact))
+    return ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact)

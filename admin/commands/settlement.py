@@ -7,10 +7,22 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
+from admin.commands import verdicts
 from admin.commands.common import Moment, acting, as_json, by, done, opened, show, when
 from admin.commands.market import code, market
-from core import corrections, decisions, money, under_way, withdrawn_outcomes
-from core.previews import Preview
+from core import (
+    corrections,
+    decisions,
+    market_books,
+    markets,
+    money,
+    previews,
+    proposed,
+    under_way,
+)
+from core.errors import Refusal
+from core.markets import Market
+from core.proposed import Proposed
 from core.withdrawn_outcomes import WithdrawalPreview
 
 source = click.option("--source", required=True, help="Where this comes from; it is kept.")
@@ -97,7 +109,7 @@ def withdraw(code: int, outcome: int, source: str, name: str, as_json: bool) -> 
     rt = opened()
 
     def work(tx: Session) -> WithdrawalPreview:
-        _, seen = withdrawn_outcomes.propose(
+        _, seen = decisions.withdraw(
             tx,
             code,
             outcome=outcome,
@@ -110,14 +122,16 @@ def withdraw(code: int, outcome: int, source: str, name: str, as_json: bool) -> 
 
     seen = done(rt, work)
     facts = {"hash": seen.hash, "outcome": seen.name, "bets": seen.bets, "staked": seen.staked}
-    show(
-        facts,
-        as_json,
-        lambda one: (
-            f"{one['outcome']}: {one['bets']} bets so far, {money.show(one['staked'])} to go back."
-            f"\nhash {one['hash']}"
-        ),
-    )
+    show(facts, as_json, _withdrawn)
+
+
+@market.command()
+@code
+@as_json
+def proposal(code: int, as_json: bool) -> None:
+    """Show what waits for its second yes, and what it would do as things are now."""
+    rt = opened()
+    show(done(rt, lambda tx: _waiting(tx, code, rt.now())), as_json, _waits)
 
 
 @market.command()
@@ -140,16 +154,22 @@ def approve(code: int, seen_hash: str, name: str, as_json: bool) -> None:
         ),
     )
     facts = {"settlement": approved.id, "due_at": approved.due_at}
-    show(facts, as_json, lambda one: f"Market {code} will be settled from {one['due_at']} on.")
+    show(
+        facts, as_json, lambda one: f"Market {code} will be settled from {when(one['due_at'])} on."
+    )
 
 
 @market.command()
 @code
+@click.option("--reason", default="", help="Why; it is kept.")
 @by
-def refuse(code: int, name: str) -> None:
+def refuse(code: int, reason: str, name: str) -> None:
     """Say no to what is proposed."""
     rt = opened()
-    done(rt, lambda tx: decisions.refuse(tx, code, by=acting(rt, tx, name), now=rt.now()))
+    done(
+        rt,
+        lambda tx: decisions.refuse(tx, code, by=acting(rt, tx, name), now=rt.now(), reason=reason),
+    )
     click.echo(f"What was proposed about market {code} is refused.")
 
 
@@ -190,36 +210,63 @@ def progress(code: int, as_json: bool) -> None:
 def _put(propose: Any, code: int, name: str, as_json: bool, facts: Mapping[str, Any]) -> None:
     rt = opened()
 
-    def work(tx: Session) -> Preview:
+    def work(tx: Session) -> dict[str, Any]:
         who = acting(rt, tx, name)
         _, seen = propose(tx, code, by=who, now=rt.now(), config=rt.config, **facts)
-        return seen  # type: ignore[no-any-return]
+        return verdicts.facts(seen, proposed.verdict(tx, seen.content))
 
-    seen = done(rt, work)
-    told = {
-        "hash": seen.hash,
-        "bets": seen.bets,
-        "pool": seen.pool,
-        "late": seen.late,
-        "fee": seen.fee,
-        "gross": seen.gross,
-        "refunding": seen.refunding,
-        "largest": seen.largest,
-        "float_before": seen.float_before,
-        "float_after": seen.float_after,
-        "withholding": seen.withholding,
+    show(done(rt, work), as_json, verdicts.previewed)
+
+
+def _waiting(tx: Session, code: int, now: datetime) -> dict[str, Any]:
+    market_id, _ = decisions.proposed(tx, code)
+    found = proposed.about(tx, market_id)
+    if found is None:  # decided a moment ago
+        raise Refusal("staff.nothing_proposed", code=code)
+    seen = _seen(tx, market_id, found)
+    return {
+        "code": code,
+        "act": found.act,
+        "by": found.by,
+        "at": found.at,
+        "source": found.source,
+        "expires_at": found.expires_at,
+        "lapsed": found.expires_at <= now,
+        "changed": seen["hash"] != found.hash,
+        **seen,
+        "hash": found.hash,
     }
-    show(told, as_json, _previewed)
 
 
-def _previewed(one: Mapping[str, Any]) -> str:
-    late = f", {money.show(one['late'])} came too late and goes back" if one["late"] else ""
+def _seen(tx: Session, market_id: int, found: Proposed) -> dict[str, Any]:
+    """What the proposal would do as things are now."""
+    if found.act != "withdrawal":
+        now = previews.again(tx, tx.get_one(Market, market_id), found.content)
+        return verdicts.facts(now, proposed.verdict(tx, found.content))
+    view = markets.view(tx, market_id)
+    assert view is not None, "what is proposed about a market is about one"
+    sides = zip(view.outcomes, market_books.book(tx, view).sides, strict=True)
+    return next(
+        {"hash": found.hash, "outcome": one.name, "bets": side.bets, "staked": one.staked}
+        for one, side in sides
+        if one.number == found.content["outcome"]
+    )
+
+
+def _waits(one: Mapping[str, Any]) -> str:
+    lapses = "lapsed" if one["lapsed"] else "lapses"
+    changed = "\nThe book has changed since: refuse it and propose it again."
     return (
-        f"{one['bets']} bets, pool {money.show(one['pool'])}, fee"
-        f" {money.show(one['fee'])}, to be paid {money.show(one['gross'])}"
-        f"{' (all stakes go back)' if one['refunding'] else ''}{late}."
-        f"\nM-PESA float {money.show(one['float_before'])}, after all of it is sent"
-        f" {money.show(one['float_after'])}; withholding {money.show(one['withholding'])}."
+        f"Market {one['code']}, {one['act']} proposed by {one['by']} at {when(one['at'])};"
+        f" {lapses} {when(one['expires_at'])}. Source: {one['source']}\n"
+        f"{_withdrawn(one) if one['act'] == 'withdrawal' else verdicts.previewed(one)}"
+        f"{changed if one['changed'] else ''}"
+    )
+
+
+def _withdrawn(one: Mapping[str, Any]) -> str:
+    return (
+        f"{one['outcome']}: {one['bets']} bets so far, {money.show(one['staked'])} to go back."
         f"\nhash {one['hash']}"
     )
 
@@ -231,9 +278,11 @@ def _how_far(one: Mapping[str, Any]) -> str:
         else ""
     )
     stopped = f" (paused by {one['paused_by'] or 'the house'})" if one["paused_at"] else ""
+    head = f"Settlement {one['id']}: {one['stage']}{stopped}, due {when(one['due_at'])}{back}\n"
+    if one["state"] == "approved":
+        return f"{head}  paying has not begun"
     return (
-        f"Settlement {one['id']}: {one['stage']}{stopped}, due {when(one['due_at'])}{back}\n"
-        f"  bets {one['bets_done']} of {one['bets']}, customers told {one['people_done']} of"
+        f"{head}  bets {one['bets_done']} of {one['bets']}, customers told {one['people_done']} of"
         f" {one['people']}\n"
         f"  pool {money.show(one['pool'])}: paid {money.show(one['paid'])}, given back"
         f" {money.show(one['refunded'])}, fee {money.show(one['fee'])}, kept for debts"

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from admin.commands.common import Moment, Shillings, acting, as_json, by, done, 
 from core import days, ledger, money, tariffs, treasury
 from core.ledger import AccountKind
 from core.say import NAIROBI
+from core.tariffs import TariffBand
 
 DAY = click.DateTime(["%Y-%m-%d"])
 OWED = (
@@ -32,7 +34,7 @@ def house() -> None:
 @click.argument("act", type=click.Choice(sorted(treasury.ACTS)))
 @click.argument("amount", type=Shillings())
 @click.option("--ref", "reference", required=True, help="The bank's or M-PESA's reference.")
-@click.option("--shortcode", default="", help="Of M-PESA, where the act needs one.")
+@click.option("--shortcode", default="", help="Of M-PESA, where its money moves.")
 @click.option("--date", "value_date", type=DAY, help="The value date; today if left out.")
 @click.option("--note", required=True, help="Why.")
 @by
@@ -101,7 +103,7 @@ def refuse(reference: str, name: str) -> None:
 @as_json
 def listed(as_json: bool) -> None:
     """Show what waits, and what was posted lately."""
-    show(done(opened(), _listed), as_json, lambda one: "  ".join(map(str, one.values())))
+    show(done(opened(), _listed), as_json, _move, none="Nothing proposed, nothing posted.")
 
 
 @house.command("balance")
@@ -111,7 +113,9 @@ def balance(before: datetime | None, as_json: bool) -> None:
     """Show the trial balance, and the customers' money against the float."""
     rt = opened()
     lines = done(rt, lambda tx: _balance(tx, before or rt.now()))
-    show(lines, as_json, lambda one: "  ".join(map(str, one.values())))
+    if not as_json:
+        click.echo(_columns("account", "shortcode", "debits", "credits"))
+    show(lines, as_json, _balance_line)
 
 
 @house.command("close-day")
@@ -128,7 +132,8 @@ def close_day(day: datetime, seen_hash: str | None, name: str) -> None:
                 tx, day.date(), by=acting(rt, tx, name), now=rt.now(), config=rt.config
             ),
         )
-        click.echo(f"proposed: {proposal.content_hash}, total {proposal.content['total']}")
+        click.echo(_to_sign(proposal.content))
+        click.echo(f"proposed: {proposal.content_hash}")
         return
     closed = done(
         rt,
@@ -153,6 +158,7 @@ def tariff(
     name: str | None,
 ) -> None:
     """Show the tariff; propose BANDS (`100=0 1500=5`, shillings); approve them with --hash."""
+    _check_tariff(bands, starts, seen_hash, name)
     rt = opened()
     if seen_hash and name:
         done(
@@ -175,9 +181,8 @@ def tariff(
             ),
         )
         click.echo(f"proposed: {proposal.content_hash}")
-    for band in done(rt, tariffs.bands):
-        cost = f"up to {money.show(band.upto)}: {money.show(band.charge)}"
-        click.echo(f"{when(band.from_at)}  {cost}")
+    told = [_band(band) for band in done(rt, tariffs.bands)]
+    click.echo("\n".join(told) or "There is no tariff.")
 
 
 @house.command("report")
@@ -228,6 +233,56 @@ def _balance(tx: Session, before: datetime) -> list[dict[str, Any]]:
         {"account": "owed to customers now", "cents": money.show(owed)},
         {"account": "utility float now", "cents": money.show(float_held)},
     ]
+
+
+def _move(one: Mapping[str, Any]) -> str:
+    facts = (
+        f"{one['state']:6} {one['value_date']} {one['act']:18} KES {money.show(one['amount']):>14}",
+        f"{one['reference']}",
+        f"of {one['shortcode']}" if one.get("shortcode") else "",
+        f"hash {one['hash']}" if "hash" in one else "",
+    )
+    return "  ".join(fact for fact in facts if fact)
+
+
+def _balance_line(one: Mapping[str, Any]) -> str:
+    if "cents" in one:
+        return f"{one['account']:48} {one['cents']:>20}"
+    return _columns(one["account"], one["shortcode"], one["debits"], one["credits"])
+
+
+def _to_sign(content: Mapping[str, Any]) -> str:
+    """The trial balance that a closed day will keep."""
+    lines = [
+        _columns(kind, shortcode, money.show(int(debits)), money.show(int(credits)))
+        for kind, shortcode, debits, credits in content["lines"]
+    ]
+    total = money.show(content["total"])
+    head = _columns("account", "shortcode", "debits", "credits")
+    return "\n".join([head, *lines, _columns("total", "", total, total)])
+
+
+def _columns(account: str, shortcode: str, debits: str, credits: str) -> str:
+    return f"{account:20} {shortcode:10} {debits:>18} {credits:>18}"
+
+
+def _band(band: TariffBand) -> str:
+    cost = f"up to {money.show(band.upto)}: {money.show(band.charge)}"
+    return f"{when(band.from_at)}  {cost}"
+
+
+def _check_tariff(
+    bands: tuple[str, ...], starts: datetime | None, seen_hash: str | None, name: str | None
+) -> None:
+    """Say what is missing: nothing at all only shows the tariff."""
+    if bands and seen_hash:
+        raise click.UsageError("Give either bands to propose or the --hash of those to approve.")
+    if bands and not starts:
+        raise click.UsageError("Say with --from when these bands begin.")
+    if starts and not bands:
+        raise click.UsageError("Say which bands begin then: 100=0 1500=5, in shillings.")
+    if (bands or seen_hash) and not name:
+        raise click.UsageError("Say with --as who does it.")
 
 
 def _bands(pairs: tuple[str, ...]) -> dict[money.Cents, money.Cents]:

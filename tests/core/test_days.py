@@ -36,7 +36,7 @@ def closed(rt, finance, day):
 def test_a_day_is_closed_by_two_and_nothing_is_dated_into_it(rt, amina, finance, wait):
     day = today(rt)
     posted(rt, finance, "owner in", 500, "B1")
-    with pytest.raises(Refusal, match=r"staff\.day_not_next"):
+    with pytest.raises(Refusal, match=r"staff\.day_not_over"):
         proposed(rt, finance[0], day)
     wait(days=1)
 
@@ -56,8 +56,9 @@ def test_days_are_closed_one_after_the_other(rt, amina, finance, wait):
     first = today(rt)
     wait(days=4)
     closed(rt, finance, first)
-    with pytest.raises(Refusal, match=r"staff\.day_not_next"):
+    with pytest.raises(Refusal, match=r"staff\.day_not_next") as refusal:
         proposed(rt, finance[0], first + timedelta(days=2))
+    assert refusal.value.facts["next"] == first + timedelta(days=1)
     with pytest.raises(Refusal, match=r"staff\.day_not_next"):
         proposed(rt, finance[0], first)
     closed(rt, finance, first + timedelta(days=1))

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, text
 
-from core import decisions, ledger, settlement, settling, under_way
+from core import decisions, ledger, market_history, settlement, settling, under_way
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.markets import Market, Status
@@ -122,7 +122,7 @@ def test_one_proposal_waits_at_a_time_and_lapses_after_a_day(rt, derby, wanjiku,
     games.close(rt, derby, wanjiku)
     with rt.transaction() as tx:
         _, seen = propose(tx, rt, derby, wanjiku)
-    with pytest.raises(Refusal, match=r"staff\.already_proposed"), rt.transaction() as tx:
+    with pytest.raises(Refusal, match=r"staff\.market_proposed"), rt.transaction() as tx:
         propose(tx, rt, derby, kamau)
 
     wait(hours=24)
@@ -140,9 +140,15 @@ def test_a_refused_result_leaves_the_market_closed_for_another(rt, derby, wanjik
     with rt.transaction() as tx:
         propose(tx, rt, derby, wanjiku)
     with rt.transaction() as tx:
-        decisions.refuse(tx, derby.code, by=kamau, now=rt.now())
+        decisions.refuse(tx, derby.code, by=kamau, now=rt.now(), reason="it was a draw")
 
     assert status(rt, derby) == Status.CLOSED
+    with rt.transaction() as tx:
+        kept = [(one.what, one.by, one.reason) for one in market_history.of_market(tx, derby.id)]
+    assert kept[-2:] == [
+        ("propose result", "wanjiku", "FKF"),
+        ("refuse result", "kamau", "it was a draw"),
+    ]
 
 
 def test_the_dispute_window_is_waited_for(rt, amina, derby, stakes, wanjiku, kamau, wait):

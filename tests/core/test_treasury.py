@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from core import days, ledger, tariffs, treasury
+from core import days, ledger, proposals, tariffs, treasury
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.staff import Role
@@ -92,6 +92,7 @@ def test_two_people_and_the_same_thing_seen(rt, finance, wanjiku):
         ("owner in", -5, {}, "staff.treasury_amount"),
         ("owner in", 1, {"reference": "<b>"}, "staff.treasury_reference"),
         ("top up", 1, {"shortcode": "999999"}, "staff.treasury_shortcode"),
+        ("owner in", 1, {"shortcode": "999999"}, "staff.treasury_shortcode"),
         ("top up", 1, {}, "staff.treasury_short"),
         ("sweep fees", 1, {}, "staff.treasury_short"),
         ("remit excise", 1, {}, "staff.treasury_short"),
@@ -102,6 +103,30 @@ def test_what_cannot_be_posted_is_refused(rt, finance, act, shillings, changes, 
     with pytest.raises(Refusal) as refusal:
         asked(rt, finance[0], act, shillings, **changes)
     assert refusal.value.reason == reason
+
+
+OF_MPESA = [act for act, sides in treasury.ACTS.items() if treasury.OF_MPESA & set(sides)]
+
+
+@pytest.mark.parametrize("act", OF_MPESA)
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_a_move_of_mpesa_money_names_the_shortcode(rt, finance, act, nothing):
+    with pytest.raises(Refusal, match=r"staff\.treasury_shortcode") as refusal:
+        asked(rt, finance[0], act, 1, shortcode=nothing)
+    assert PAYBILL in refusal.value.facts["ours"]
+    assert B2C_SHORTCODE in refusal.value.facts["ours"]
+
+
+def test_what_was_proposed_without_its_shortcode_is_not_posted(rt, finance):
+    posted(rt, finance, "owner in", 100, "B1")
+    proposal = asked(rt, finance[0], "top up", 60)
+    with rt.transaction() as tx:
+        old = tx.get_one(proposals.Proposal, proposal.id)
+        old.content = {**old.content, "shortcode": ""}
+        old.content_hash = proposals.content_hash(old.content)
+        tx.flush()
+    with pytest.raises(Refusal, match=r"staff\.treasury_shortcode"):
+        agreed(rt, finance[1], old)
 
 
 @pytest.mark.race
