@@ -3,12 +3,13 @@ SHELL := /bin/sh
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
 # On a machine with more than two cores: make test JOBS=8
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long check format-check lint types imports format \
-        bench bench-quick demo demo-reset story phone run migration lock
+.PHONY: help setup test test-long test-peers check format-check lint types imports format \
+        bench bench-quick demo demo-reset flask story phone run migration lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,17 @@ test: $(READY) ## Run the tests on real engines, all set-up included (T=tests/co
 
 test-long: $(READY) ## Run the tests with their full counts: steps, schedules, kills, fuzz cases
 	LONG=1 $(BIN)/python -m pytest -n $(JOBS) --durations=30 $(T)
+
+test-peers: $(READY) $(PEERS)/.ready ## mpesakit and mpesa-node, as they are, against the simulated M-PESA
+	$(BIN)/python -m pytest tests/peers/peers.py
+
+$(PEERS)/.ready: tests/peers/requirements.txt tests/peers/package-lock.json
+	$(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--no-deps -r tests/peers/requirements.txt
+	cp tests/peers/package.json tests/peers/package-lock.json $(PEERS)/
+	npm ci --prefix $(PEERS) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 bench: $(READY) ## Measure, as ratios to peers in the same run (P=P2,P4 for some; half an hour for all)
 	$(BIN)/python -m bench $(or $(P),P2,P4,P5,P6)
@@ -70,11 +82,16 @@ phone: $(READY) ## A feature phone in this terminal, while the demo runs (N=0712
 	SIM_PORT=$$(($(or $(PORT),8000) + 1)) $(BIN)/python -m simulator.terminal $(or $(N),0712000001)
 
 run: $(READY) ## The processes of the Procfile, with the settings in .env
-	$(BIN)/honcho start
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/honcho start
+
+flask: $(READY) ## A staff command in the running demo (C="market list", C="--help")
+	@set -a && . ./.demo/environment && exec $(BIN)/flask --app wsgi $(or $(C),--help)
 
 migration: $(READY) ## The next migration, drafted from the models (m="add payout state")
 	$(BIN)/python -m demo.migration "$(m)"
 
 lock: $(READY) ## Pin requirements*.in into hash-locked requirements*.txt
-	for name in requirements requirements-dev; do $(BIN)/uv pip compile --universal --quiet \
-		--python-version 3.11 --generate-hashes --no-header $$name.in -o $$name.txt; done
+	for name in requirements requirements-dev tests/peers/requirements; do \
+		$(BIN)/uv pip compile --universal --quiet --python-version 3.11 --generate-hashes \
+		--no-header $$name.in -o $$name.txt; done
+	cd tests/peers && npm install --package-lock-only --silent --omit-lockfile-registry-resolved

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from admin.commands import (
+    claims,
     clock,
     customer,
     demo,
@@ -14,8 +15,14 @@ from admin.commands import (
     market_lists,
     migrate,
     payments,
+    payouts,
+    reconcile,
+    refunds,
+    sandbox,
     settlement,
+    simulator,
     staff,
+    suspense,
     treasury,
     worker,
 )
@@ -29,14 +36,20 @@ COMMANDS = (
     customer.customer,
     limits.play,
     payments.payments,
+    claims.claim,
+    reconcile.mpesa,
+    suspense.suspense,
+    refunds.refunds,
+    sandbox.sandbox,
     ledger.ledger,
     levy.levy,
     treasury.house,
     demo.demo,
+    simulator.simulator,
 )
 
 # More commands of a noun that one file cannot hold: importing them has added them to its group.
-MORE = (market_lists, settlement, fixtures)
+MORE = (market_lists, settlement, fixtures, payouts)
 
 
 def add_to(app: Flask) -> None:

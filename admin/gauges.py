@@ -15,6 +15,9 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import text
 
+from admin import mpesa_gauges
+from core import breakers, strangers
+from core.config_forms import DARAJA_PRODUCTS
 from core.runtime import Runtime
 
 # Name, help, labels, and a query whose columns are the labels and then the value.
@@ -72,10 +75,58 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         " HAVING count(*) > 0",
     ),
     (
+        "payouts_open",
+        "Payouts that have not ended, by state.",
+        ("state",),
+        "SELECT (ARRAY['requested', 'held', 'queued', 'sending', 'accepted', 'in_doubt',"
+        " 'needs_human'])[state], count(*) FROM payout WHERE state < 8 GROUP BY 1",
+    ),
+    (
+        "payouts_in_doubt_shillings",
+        "Shillings that M-PESA may or may not have paid out.",
+        (),
+        "SELECT coalesce(sum(amount), 0) / 100 FROM payout WHERE state IN (6, 7)",
+    ),
+    (
+        "payouts_in_doubt_seconds",
+        "How long ago the oldest payout in doubt was sent.",
+        (),
+        "SELECT extract(epoch FROM app_now() - min(sending_at)) FROM payout WHERE state IN (6, 7)"
+        " HAVING count(sending_at) > 0",
+    ),
+    (
+        "payout_incidents_open",
+        "Payouts that M-PESA paid too much, and that nobody has ended.",
+        (),
+        "SELECT count(*) FROM payout_incident WHERE state = 1",
+    ),
+    (
         "payouts_paused",
         "Whether payouts are paused, by reason.",
         ("reason",),
         "SELECT reason, 1 FROM payout_pause WHERE resumed_at IS NULL",
+    ),
+    (
+        "suspense_receipts",
+        "Payments for which nobody was found and that are still here.",
+        (),
+        "SELECT count(*) FROM account a JOIN mpesa_receipt r ON r.account_id = a.id"
+        " WHERE a.kind = 25 AND r.reversed_at IS NULL AND NOT EXISTS"
+        " (SELECT FROM refund f WHERE f.receipt = r.receipt AND f.state = 6)",
+    ),
+    (
+        "refunds_open",
+        "Money on its way back, by state: 4 in doubt, 5 a person has to look.",
+        ("state",),
+        "SELECT state::text, count(*) FROM refund WHERE state < 6 GROUP BY state",
+    ),
+    (
+        "receipts_unsettled",
+        "Payments that M-PESA denied, contradicted or never answered, until two people rule.",
+        (),
+        "SELECT count(*) FROM receipt_claim c LEFT JOIN mpesa_receipt r ON r.receipt = c.receipt"
+        " WHERE c.state IN (3, 4, 5) AND r.confirmed_at IS NULL AND r.reversed_at IS NULL"
+        " AND (c.state <> 3 OR r.receipt IS NOT NULL)",
     ),
     (
         "settlements_stopped",
@@ -109,6 +160,8 @@ class House(Collector):
         with self.rt.transaction() as tx:
             for name, what, labels, query in GAUGES:
                 yield _gauge(name, what, labels, tx.execute(text(query)))
+            for name, what, labels, rows in mpesa_gauges.figures(self.rt, tx):
+                yield _gauge(name, what, labels, rows)
         yield from _queues(self.rt)
 
 
@@ -132,6 +185,19 @@ def _queues(rt: Runtime) -> Iterator[Metric]:
     yield up
     yield _gauge("rq_jobs", "Bells by queue.", ("queue", "status"), waiting + failed)
     yield _gauge("rq_workers", "Workers by state.", ("state",), states.items())
+    yield from _line(rt)
+
+
+def _line(rt: Runtime) -> Iterator[Metric]:
+    """M-PESA's products that are left alone for now, and who was turned away at the doors."""
+    alone = [
+        (product, breakers.open_for(rt.redis, product, now=rt.now()).total_seconds())
+        for product in DARAJA_PRODUCTS
+    ]
+    what = "Seconds for which a product of Daraja is left alone after failures."
+    yield _gauge("daraja_left_alone_seconds", what, ("product",), alone)
+    turned = list(strangers.counts(rt.redis))
+    yield _gauge("doors_turned_away", "Who was not let in.", ("door", "reason"), turned)
 
 
 def _gauge(name: str, what: str, labels: tuple[str, ...], rows: Iterable[Any]) -> Metric:

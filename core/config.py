@@ -16,6 +16,9 @@ PARTNERS: Mapping[str, Mapping[str, str]] = {
     "sandbox": {
         "AT_BASE_URL": "https://api.sandbox.africastalking.com",
         "DARAJA_BASE_URL": "https://sandbox.safaricom.co.ke",
+        # It was seen to turn away more than five queries a minute.
+        "DARAJA_RATES": "oauth=1/5,stk=1/5,stk_query=0.08/1,b2c=1/5,status_query=1/5,"
+        "reversal=1/2,balance=1/2,pull=1/2,pull_register=1/2,c2b_register=1/2",
     },
     "production": {
         "AT_BASE_URL": "https://api.africastalking.com",

@@ -1,5 +1,6 @@
 """The forms in which settings are written: lists, keys, tokens, shillings, seconds."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -9,11 +10,16 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr
 
 from core import crypto
+from core.rates import Rate
 
 Network = IPv4Network | IPv6Network
 ANYWHERE: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # written `any`
 TOKEN_DIGITS = 32  # 128 bits
 HEX = frozenset("0123456789abcdef")
+DARAJA_PRODUCTS = (
+    "oauth", "stk", "stk_query", "b2c", "status_query", "reversal", "balance", "pull",
+    "pull_register", "c2b_register",
+)  # fmt: skip
 
 
 def _words(value: object) -> object:
@@ -84,6 +90,31 @@ def _seconds(value: object) -> object:
     return seconds
 
 
+def _rates(value: object) -> object:
+    """`stk=25/100`: so many a second, and so many at once after a rest."""
+    words = _words(value)
+    if not isinstance(words, list):
+        return value
+    rates = {}
+    for word in words:
+        product, _, rate = word.partition("=")
+        if product not in DARAJA_PRODUCTS:
+            raise ValueError(f"products of Daraja only: {', '.join(DARAJA_PRODUCTS)}")
+        rates[product] = _rate(rate)
+    return rates
+
+
+def _rate(text: str) -> Rate:
+    per_second, _, at_once = text.partition("/")
+    try:
+        rate = Rate(float(per_second), int(at_once))
+    except ValueError as error:
+        raise ValueError("a rate is 25/100: so many a second, and so many at once") from error
+    if not (0 < rate.per_second < float("inf") and rate.at_once >= 1):
+        raise ValueError("a rate is above nothing and below everything")
+    return rate
+
+
 def _database(value: object) -> object:
     """Name the driver: a bare `postgresql://` means another one to SQLAlchemy 2.1."""
     if not isinstance(value, str) or not value:
@@ -113,6 +144,7 @@ KeyRing = Annotated[crypto.KeyRing, BeforeValidator(_ring), Hidden]
 Money = Annotated[int, BeforeValidator(_cents), Field(ge=0)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
+Rates = Annotated[Mapping[str, Rate], BeforeValidator(_rates)]
 Tokens = Annotated[tuple[SecretStr, ...], BeforeValidator(_tokens)]
 Url = Annotated[str, BeforeValidator(_url)]
 Wait = Annotated[timedelta, BeforeValidator(_seconds)]

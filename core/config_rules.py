@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.x509 import load_pem_x509_certificate
 from pydantic import SecretStr
 
+from core import config_mpesa
 from core.config_forms import ANYWHERE
 from core.settings import Settings
 
@@ -41,6 +40,7 @@ LEAST_PAYOUT = 10_00  # cents: M-PESA sends no less, and the database keeps no p
 def unsafe(config: Settings) -> Iterator[str]:
     """What this environment may not start with, a sentence for each."""
     yield from _crossed(config)
+    yield from config_mpesa.unsafe(config)
     if config.app_env in ("demo", "test"):
         yield from _real_partners(config)
     else:
@@ -65,8 +65,6 @@ def _crossed(config: Settings) -> Iterator[str]:
         yield "PAYOUT_MIN_AMOUNT: under 10 shillings, which M-PESA does not send"
     if config.payout_max_amount < 2 * config.payout_min_amount:
         yield "PAYOUT_MAX_AMOUNT: under twice PAYOUT_MIN_AMOUNT; a part could be too small to send"
-    if config.mpesa_production != (config.app_env == "production"):
-        yield f"MPESA_PRODUCTION: {config.mpesa_production} does not go with {config.app_env}"
 
 
 def _real_partners(config: Settings) -> Iterator[str]:
@@ -85,8 +83,6 @@ def _missing_credentials(config: Settings) -> Iterator[str]:
     for name in (*NAMES, *CREDENTIALS):
         if not _text(config, name):
             yield f"{name.upper()}: missing, and {config.app_env} needs it"
-    if (pem := config.mpesa_certificate) and not _is_certificate(pem):
-        yield "MPESA_CERTIFICATE: not an RSA certificate in PEM"
 
 
 def _careless_doors(config: Settings) -> Iterator[str]:
@@ -171,13 +167,6 @@ def _raw(secret: str) -> bytes:
         return bytes.fromhex(secret)
     except ValueError:
         return secret.encode()
-
-
-def _is_certificate(pem: str) -> bool:
-    try:
-        return isinstance(load_pem_x509_certificate(pem.encode()).public_key(), RSAPublicKey)
-    except ValueError:
-        return False
 
 
 def _text(config: Settings, name: str) -> str:

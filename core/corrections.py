@@ -58,10 +58,30 @@ def propose(
 
 
 def _cut_off(tx: Session, wrong: Settlement) -> datetime | None:
-    """The effective close in force: a void has none of its own, and changes nothing about it."""
-    while wrong.void and wrong.corrects is not None:
-        wrong = tx.get_one(Settlement, wrong.corrects)
-    return wrong.effective_close
+    """The effective close in force: a void has none of its own, and changes nothing about it.
+
+    It came after the result that it corrects, or after one that it overtook.
+    """
+    before: Settlement | None = wrong
+    while before is not None and before.void:
+        before = _before(tx, before)
+    return None if before is None else before.effective_close
+
+
+def _before(tx: Session, void: Settlement) -> Settlement | None:
+    if void.corrects is not None:
+        return tx.get_one(Settlement, void.corrects)
+    return tx.scalar(
+        select(Settlement)
+        .where(
+            Settlement.market_id == void.market_id,
+            Settlement.withdraws.is_(None),
+            Settlement.corrects.is_(None),
+            Settlement.id < void.id,
+        )
+        .order_by(Settlement.id.desc())
+        .limit(1)
+    )
 
 
 def _ended(tx: Session, code: int) -> tuple[Market, Settlement]:

@@ -82,7 +82,8 @@ def propose(tx: Session, day: date, *, by: Staff, now: datetime, config: Config)
     newest = last_closed(tx)
     if newest and day != newest + timedelta(days=1):
         raise Refusal("staff.day_not_next", next=newest + timedelta(days=1))
-    if now <= end_of(day):
+    # Bets are dated by the database's clock: a day is over when it is over there, too.
+    if min(now, tx.scalars(select(func.app_now())).one()) <= end_of(day):
         raise Refusal("staff.day_not_over", day=day)
     line = int(tx.scalars(text("SELECT pg_current_xact_id()::text").columns()).one())
     return proposals.propose(
@@ -140,11 +141,13 @@ COLUMNS = {
     "won": (3,),
     "refunded": (4,),
     "fees": (5,),
-    "paid_out": (7,),
+    "paid_out": (7, 22),
     "excise": (9,),
     "withholding": (10,),
     "corrected": (12,),
     "charges": (16,),
+    "sent_back": (17,),
+    "reversed": (19,),
 }
 SUMS = ", ".join(
     f"coalesce(sum(amount) FILTER (WHERE kind IN ({', '.join(map(str, kinds))})), 0) AS {name}"

@@ -66,8 +66,8 @@ def approve(
     proposal = _waiting(tx, market)
     if proposal.act == VOID:
         _check(tx, market, void=True)
-    if proposal.act == CORRECTION and market.status == Status.CORRECTING:
-        _check_untouched(tx, market)
+    if proposal.act == CORRECTION:
+        _check_correctable(tx, market, proposal.content["corrects"])
     content = _afresh(tx, market, proposal)
     proposals.approve(tx, proposal, seen_hash=seen_hash, content=content, by=by.id, now=now)
     tx.flush()
@@ -186,9 +186,12 @@ def _check(tx: Session, market: Market, *, void: bool) -> None:
         raise Refusal("staff.result_decided", code=market.code)
 
 
-def _check_untouched(tx: Session, market: Market) -> None:
+def _check_correctable(tx: Session, market: Market, wrong: int) -> None:
+    """What was proposed corrects the result that stands, or stands in for what would correct it."""
     run = settlement.newest(tx, market.id)
-    if run is None or not settlement.untouched(run):
+    assert run is not None, f"market {market.id} has no result to correct"
+    standing = run.corrects if settlement.untouched(run) else run.id
+    if standing != wrong or run.state == SettlementState.RUNNING:
         raise Refusal("staff.settling_begun", code=market.code)
 
 

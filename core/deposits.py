@@ -3,12 +3,12 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import customers, effects, limits, outbox
+from core import breakers, customers, effects, limits, outbox
 from core.config import Config
 from core.customers import Customer
 from core.effects import Channel, Refused
@@ -16,6 +16,7 @@ from core.errors import Refusal
 from core.money import Cents
 from core.payments import WAITING, Deposit, DepositState
 from core.receipts import MpesaReceipt
+from core.runtime import current
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are taken for each other on a keypad
 REF_LETTERS = 6
@@ -35,12 +36,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class DepositLine:
-    """A deposit as its owner reads it; `reason` is a sentence's key where it failed."""
+    """A deposit as its owner reads it; `reason` is a sentence's key where it failed.
+
+    `code` is M-PESA's or ours, `order` a bet that was to follow.
+    """
 
     ref: str
     amount: Cents
     state: Literal["waiting", "checking", "paid", "failed"]
     reason: str | None
+    code: str | None
+    order: int | None
     receipt: str | None
     at: datetime
 
@@ -61,13 +67,17 @@ def ask(
     The first answer, yes or no, is the answer for ever; the same key with another amount is a
     fault. The push goes out a little later: a phone in a USSD session cannot show a prompt.
     """
+    down = breakers.open_for(current().redis, "stk", now=now)  # asked before anything is locked
     customers.hold(tx, customer)  # two askings at once: the second sees the first
     if answered := _answered(tx, key, customer, amount):
         return answered
-    if refused := _refuses(tx, customer, amount, now=now, config=config):
+    refused = _refuses(tx, customer, amount, now=now, config=config)
+    if refused is None and down:
+        refused = Refused("money.why_mpesa_busy")  # a prompt would only be waited for in vain
+    if refused is not None:
         effects.record(
             tx, key=key, channel=channel, session=session, customer_id=customer.id, verb="deposit",
-            verdict="refused", reason=refused.reason, facts=_written(refused.facts),
+            verdict="refused", reason=refused.reason, facts=effects.written(refused.facts),
             args={"amount": amount}, now=now,
         )  # fmt: skip
         return refused
@@ -77,6 +87,24 @@ def ask(
         due_at=now + config.stk_delay, customer_id=customer.id,
     )  # fmt: skip
     return Asked(deposit.id, deposit.ref, Cents(amount), again=False)
+
+
+def unasked(
+    tx: Session,
+    *,
+    key: uuid.UUID,
+    customer: Customer,
+    amount: int,
+    channel: Channel,
+    session: str,
+    now: datetime,
+    config: Config,
+) -> Deposit:
+    """The row of a payment that no push of ours asked for; it is CONFIRMING until it is booked."""
+    deposit = _created(tx, key, customer, amount, channel, session, now=now, config=config)
+    deposit.state = DepositState.CONFIRMING
+    tx.flush()
+    return deposit
 
 
 def last(tx: Session, customer_id: int) -> DepositLine | None:
@@ -107,7 +135,7 @@ def _answered(
         asked = (kept.verb, kept.customer_id, kept.args)
         same = asked == ("deposit", customer.id, {"amount": amount})
         assert same, f"deposit key {key} was used for something else"
-        return Refused(kept.reason or "", _read(kept.facts))
+        return Refused(kept.reason or "", effects.read(kept.facts))
     return None
 
 
@@ -196,6 +224,8 @@ def _line(tx: Session, deposit: Deposit) -> DepositLine:
         amount=Cents(deposit.amount),
         state=words.get(deposit.state, "checking"),
         reason=deposit.reason,
+        code=deposit.code,
+        order=deposit.order_id,
         receipt=tx.scalar(credited.order_by(MpesaReceipt.created_at).limit(1)),
         at=deposit.credited_at or deposit.ended_at or deposit.created_at,
     )
@@ -205,15 +235,3 @@ def _ref(number: int) -> str:
     """`D` and six letters: short enough to type as a paybill account, and never given twice."""
     spread = number * SPREAD % 32**REF_LETTERS
     return "D" + "".join(LETTERS[spread >> 5 * place & 31] for place in range(REF_LETTERS))
-
-
-def _written(facts: Any) -> dict[str, Any]:
-    """A refusal's facts as JSON."""
-    return {name: f.isoformat() if isinstance(f, datetime) else f for name, f in facts.items()}
-
-
-def _read(facts: dict[str, Any]) -> dict[str, Any]:
-    """A kept refusal's facts, with the moments in them made moments again."""
-    if "until" in facts:
-        return facts | {"until": datetime.fromisoformat(facts["until"])}
-    return facts

@@ -21,6 +21,7 @@ class Channel(IntEnum):
     SMS = 2
     STAFF = 3
     HOUSE = 4  # the clock, a settlement: nobody typed it
+    PAYBILL = 5  # paid by hand, from the menu of M-PESA
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,17 @@ def recall(tx: Session, key: uuid.UUID) -> Recalled | None:
     return None if row is None else Recalled(row.verb, row.verdict, row.reason, row.facts)
 
 
+def written(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A refusal's facts as JSON."""
+    return {name: f.isoformat() if isinstance(f, datetime) else f for name, f in facts.items()}
+
+
+def read(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Kept facts, with the moments in them made moments again."""
+    until = facts.get("until")
+    return dict(facts) | ({"until": datetime.fromisoformat(until)} if until else {})
+
+
 # One statement for every kind of effect row: a lost reply must be found whatever it was about.
 RECALL = text("""
     SELECT 'bet' AS verb, 'done' AS verdict, NULL AS reason,
@@ -111,7 +123,8 @@ RECALL = text("""
      WHERE b.key = :key
     UNION ALL
     SELECT 'deposit', 'done', NULL,
-           jsonb_build_object('deposit_id', d.id, 'ref', d.ref, 'amount', d.amount)
+           jsonb_build_object('deposit_id', d.id, 'ref', d.ref, 'amount', d.amount,
+             'order', d.order_id)
       FROM deposit d WHERE d.key = :key
     UNION ALL
     SELECT verb, verdict, reason, facts FROM effect WHERE key = :key

@@ -1,5 +1,6 @@
 """The four things that can go wrong, each asking for a different act."""
 
+from datetime import timedelta
 from typing import Any
 
 
@@ -33,7 +34,16 @@ class PartnerError(Exception):
 
 
 class NotSent(PartnerError):
-    """The request surely never took effect: it may be tried again, unchanged."""
+    """The request surely never took effect: it may be tried again, unchanged.
+
+    `retry_after` says how long to wait with that, where it is known.
+    """
+
+    def __init__(
+        self, detail: str, *, code: str | None = None, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
 
 
 class Rejected(PartnerError):

@@ -106,17 +106,19 @@ def _months_later(now: datetime, months: int) -> datetime:
     raise AssertionError("every month has a first")
 
 
-# By kind of transfer: 1 deposit, 2 stake, 3 and 4 what came back, 12 what a correction took back,
-# 6 and 8 what was set aside for a payout and what of it was given back.
+# By kind of transfer: 1 and 18 deposit, 19 one that M-PESA took back, 2 stake, 3 and 4 what came
+# back, 12 what a correction took back, 6 and 8 what was set aside for a payout and what of it was
+# given back.
 HISTORY = text("""
     SELECT to_char(t.event_at AT TIME ZONE 'Africa/Nairobi', 'YYYY-MM') AS month,
-           coalesce(sum(t.amount) FILTER (WHERE t.kind = 1), 0) AS deposited,
+           coalesce(sum(t.amount) FILTER (WHERE t.kind IN (1, 18)), 0)
+             - coalesce(sum(t.amount) FILTER (WHERE t.kind = 19), 0) AS deposited,
            coalesce(sum(t.amount) FILTER (WHERE t.kind = 2), 0) AS staked,
            coalesce(sum(t.amount) FILTER (WHERE t.kind IN (3, 4)), 0)
              - coalesce(sum(t.amount) FILTER (WHERE t.kind = 12), 0) AS returned,
            coalesce(sum(t.amount) FILTER (WHERE t.kind = 6), 0)
              - coalesce(sum(t.amount) FILTER (WHERE t.kind = 8), 0) AS withdrawn
       FROM wallet w JOIN transfer t ON w.account_id IN (t.credit_account, t.debit_account)
-     WHERE w.customer_id = :customer AND t.kind IN (1, 2, 3, 4, 6, 8, 12)
+     WHERE w.customer_id = :customer AND t.kind IN (1, 2, 3, 4, 6, 8, 12, 18, 19)
      GROUP BY 1 ORDER BY 1 DESC LIMIT :months
 """)

@@ -1,5 +1,6 @@
 """What became of a payment: M-PESA's answers to our questions, and when we ask about claims."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,10 +8,22 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import landings, notices, orphans, payout_results, status_queries
+from core import (
+    c2b,
+    claims,
+    landings,
+    notices,
+    orphans,
+    payout_results,
+    receipts,
+    refund_results,
+    status_queries,
+)
+from core.code_claims import CodeClaim
 from core.config import Config
-from core.notices import StatusNotice
-from core.receipts import ClaimState, ReceiptClaim
+from core.notices import OK, StatusNotice
+from core.receipts import ClaimState, ReceiptClaim, Source
+from core.refund_rows import Refund
 from core.runtime import current
 from core.status_queries import QueryState, StatusQuery
 
@@ -52,6 +65,7 @@ def sweep(tx: Session, now: datetime, config: Config) -> None:
     )
     for claim in tx.scalars(due):
         _ask(tx, claim, now=now, config=config)
+    claims.sweep(tx, now, config)
     for orphan in orphans.known(tx, orphans.STATUS, StatusQuery.conversation_id):
         query = _named(tx, orphan.correlation)
         assert query is not None, "its conversation id is in the table"
@@ -67,19 +81,44 @@ def _answer(
     query.code, query.status = notice.code, notice.status
     if query.claim_id is not None:
         claim = tx.get_one(ReceiptClaim, query.claim_id)
-        verdict = landings.take_status(tx, claim, notice, now=now, config=config)
+        verdict = _about(tx, claim, notice, now=now, config=config)
+    elif query.refund_id is not None:
+        refund = tx.get_one(Refund, query.refund_id, with_for_update=True)
+        verdict = refund_results.take_status(tx, refund, notice, now=now, config=config)
+    elif query.code_claim_id is not None:
+        code = tx.get_one(CodeClaim, query.code_claim_id)
+        verdict = claims.take_status(tx, code, notice, now=now, config=config)
     else:
         verdict = payout_results.take_status(tx, query, notice, now=now, config=config)
     query.verdict = verdict
     return verdict
 
 
+def _about(
+    tx: Session, claim: ReceiptClaim, notice: StatusNotice, *, now: datetime, config: Config
+) -> str:
+    """The answer about a claimed receipt, of a deposit or of nobody we know."""
+    if notice.code == OK and refund_results.says_reversed(notice):
+        verdict = refund_results.take_reversal(
+            tx, claim.receipt, source=Source.STATUS, reversal=None, at=notice.at or now, now=now
+        )
+        if verdict != "unknown":
+            return verdict
+        notice = replace(notice, status="cancelled")  # taken back before it was ever booked
+    take = c2b.take_status if claim.deposit_id is None else landings.take_status
+    return take(tx, claim, notice, now=now, config=config)
+
+
 def _ask(tx: Session, claim: ReceiptClaim, *, now: datetime, config: Config) -> None:
     """One status query about the receipt, and when the next is due; then a person has to look."""
     waits = (config.confirm_within, *config.status_retry, ASKED_FOR)
     if claim.asked >= len(waits):
+        known = receipts.find(tx, claim.receipt)
+        if known is not None and (known.confirmed_at or known.reversed_at):
+            receipts.close(claim, ClaimState.CONFIRMED, now=now)  # by another channel meanwhile
+            return
         log.error("receipt not confirmed", claim_id=claim.id)
-        claim.state, claim.ask_at, claim.ended_at = ClaimState.NEEDS_HUMAN, None, now
+        receipts.close(claim, ClaimState.NEEDS_HUMAN, now=now)
         return
     status_queries.ask_about_claim(tx, claim, now=now)
     claim.ask_at = max(claim.created_at + waits[claim.asked], now + waits[0])

@@ -1,7 +1,7 @@
 """The inbox: what partners tell us, kept raw before it is answered, and acted on by a job."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import sha256
@@ -151,6 +151,12 @@ def again(tx: Session, callback_id: int, *, now: datetime) -> bool:
         return False
     tx.info.setdefault("received", []).append((queue_of(door), callback_id))
     return True
+
+
+def stuck(tx: Session, *, limit: int = 100) -> Sequence[Callback]:
+    """Callbacks that nobody acts on any more, the oldest first. Their bodies stay sealed."""
+    found = select(Callback).where(Callback.state == State.STUCK)
+    return tx.scalars(found.order_by(Callback.id).limit(limit)).all()
 
 
 def due(tx: Session, *, now: datetime, limit: int) -> list[tuple[str, int]]:

@@ -4,6 +4,7 @@ A job carries ids and nothing else. It may come late, twice, at the same time as
 never: Postgres says what there is to do, and whoever claims it first does it.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from core.runtime import Runtime, Sender
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 32  # promises of one bell asked of a partner together; none holds a connection meanwhile
+FROZEN = 5  # times as long as a lost worker is waited for: whoever wakes up then asks nothing
 LOST_TRIES = 5  # a text whose worker died this often is left alone
 
 
@@ -35,6 +37,7 @@ class Begun:
     attempt: int
     request: Mapping[str, Any]
     trace: str | None
+    at: float  # by the machine's clock, before the claim was committed
 
 
 def deliver(*promise_ids: int) -> None:
@@ -76,6 +79,10 @@ def _keep(rt: Runtime, promise_id: int) -> None:
     if begun is None:
         return
     with traced(begun.trace, promise_id=begun.id, kind=begun.kind):
+        if time.time() - begun.at > FROZEN * rt.config.sending_stuck.total_seconds():
+            # It was given up for lost long ago, and people may have acted on that.
+            log.error("frozen before it asked")
+            return
         # No transaction is open here: a slow partner must never hold a row or a connection.
         try:
             outcome = _ask(rt.senders[begun.kind], begun.request)
@@ -98,6 +105,7 @@ def _begin(rt: Runtime, promise_id: int) -> Begun | None:
 
 
 def _claim(tx: Session, promise_id: int, now: datetime) -> Begun | None:
+    at = time.time()
     promise = outbox.claim(tx, promise_id, now=now)
     if promise is None:
         return None
@@ -105,7 +113,7 @@ def _claim(tx: Session, promise_id: int, now: datetime) -> Begun | None:
     if request is None:
         outbox.drop(promise, now=now)
         return None
-    return Begun(promise.id, promise.kind, promise.attempts, request, promise.trace)
+    return Begun(promise.id, promise.kind, promise.attempts, request, promise.trace, at)
 
 
 def _ask(sender: Sender, request: Mapping[str, Any]) -> Outcome:

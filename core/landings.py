@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from core import messages, receipts
+from core import by_hand, messages, orders, receipts
 from core.config import Config
 from core.customers import Customer
-from core.notices import OK, PushNotice, StatusNotice, same_phone
+from core.notices import OK, PushNotice, StatusNotice, same_party, same_phone
 from core.payments import WAITING, Deposit, DepositState
 from core.reasons import PUSH, QUERY_ENDS, PushReason
 from core.receipts import ClaimState, ReceiptClaim, Source
-from core.say import say
+from core.runtime import current
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +38,9 @@ def take_push(
     if notice.receipt is None:
         return _await_receipt(tx, deposit, now=now)
     if known := receipts.find(tx, notice.receipt):
-        return _known(known, deposit)
-    # Two notices of one customer at once could each stay under the limit, and pass it together.
-    tx.get_one(Customer, deposit.customer_id, with_for_update={"key_share": True})
-    fits = notice.amount == deposit.amount and (
-        notice.phone is None or same_phone(notice.phone, deposit.phone)
-    )
-    if not fits or _is_much(tx, deposit, now=now, config=config):
+        return _known(tx, known, deposit, notice, now=now)
+    fits = _fits(deposit, notice)
+    if not fits or is_much(tx, deposit.customer_id, deposit.amount, now=now, config=config):
         return hold(tx, deposit, notice, "confirming" if fits else "mismatch", now=now)
     verdict = credit(
         tx,
@@ -76,6 +72,7 @@ def take_status(
     tx: Session, claim: ReceiptClaim, notice: StatusNotice, *, now: datetime, config: Config
 ) -> str:
     """What M-PESA answers about a claimed receipt: the second word that confirms, or ends it."""
+    assert claim.deposit_id is not None, "what is nobody's is not looked for here"
     deposit = tx.get_one(Deposit, claim.deposit_id, with_for_update=True)
     tx.refresh(claim, with_for_update=True)
     if claim.state == ClaimState.CONFIRMED:
@@ -100,12 +97,18 @@ def credit(
     confirmed: bool,
     at: datetime,
     now: datetime,
+    attach: bool = False,
 ) -> str:
-    """Book the receipt, and tell the customer if it was not booked before."""
+    """Book the receipt, and tell the customer if it was not booked before.
+
+    With `attach` also one that waits in suspense.
+    """
     was = DepositState(deposit.state)
+    orders.ahead(tx, deposit)
     booked = receipts.credit(
-        tx, deposit, receipt=receipt, amount=amount, source=source, at=at, confirmed=confirmed
-    )
+        tx, deposit, receipt=receipt, amount=amount, source=source, at=at, confirmed=confirmed,
+        attach=attach,
+    )  # fmt: skip
     if booked.verdict == "conflict":
         log.error("receipt is another payment's", deposit_id=deposit.id)
     if booked.verdict not in ("credited", "refund_due"):
@@ -120,6 +123,8 @@ def credit(
     if booked.verdict == "refund_due":
         sentence = "money.deposit_refund_due"
     tell(tx, deposit, sentence, facts, part=f"credited:{receipt}", now=now)
+    if booked.verdict == "credited":
+        orders.fulfil(tx, deposit, now=now)
     return booked.verdict
 
 
@@ -140,7 +145,8 @@ def fail(
     if reason.alert:
         log.error("deposits may be failing", deposit_id=deposit.id, result_code=code)
     customer = tx.get_one(Customer, deposit.customer_id)
-    facts = {"amount": deposit.amount, "why": say(reason.sentence, customer.lang)}
+    why = by_hand.why_not(deposit, reason, current().config, customer.lang)
+    facts = {"amount": deposit.amount, "why": why}
     tell(tx, deposit, "money.deposit_failed", facts, part="failed", now=now)
 
 
@@ -167,11 +173,36 @@ def hold(tx: Session, deposit: Deposit, notice: PushNotice, verdict: str, *, now
         log.error("callback does not fit its deposit", deposit_id=deposit.id)
     if _claim(tx, deposit, notice, now=now) is None:
         return "duplicate"
+    assert notice.receipt is not None
+    await_word(tx, deposit, notice.receipt, now=now)
+    return verdict
+
+
+def await_word(tx: Session, deposit: Deposit, receipt: str, *, now: datetime) -> None:
+    """The customer learns that M-PESA is asked about the receipt before it is booked."""
     if deposit.state != DepositState.CREDITED:
         deposit.state, deposit.ask_at = DepositState.CONFIRMING, None
-        facts = {"amount": deposit.amount, "receipt": notice.receipt}
+        facts = {"amount": deposit.amount, "receipt": receipt}
         tell(tx, deposit, "money.deposit_confirming", facts, part="confirming", now=now)
-    return verdict
+
+
+def is_much(
+    tx: Session, customer_id: int | None, amount: int, *, now: datetime, config: Config
+) -> bool:
+    """Whether `amount` more, with what M-PESA has said only once today, waits to be confirmed.
+
+    Held against what one customer may bring so, and against what the whole house believes: nobody's
+    money counts there only. The house's sum is read without a lock; notices that cross may pass it
+    by what they bring, none of them more than one customer's measure.
+    """
+    believed = 0
+    if customer_id is not None:
+        # Two notices of one customer at once could each stay under the limit, and pass it together.
+        tx.get_one(Customer, customer_id, with_for_update={"key_share": True})
+        believed = receipts.unconfirmed_today(tx, customer_id, now=now)
+    if believed + amount > config.daraja_confirm_over:
+        return True
+    return receipts.unconfirmed_today(tx, None, now=now) + amount > config.daraja_confirm_cap
 
 
 def _age(deposit: Deposit, now: datetime) -> timedelta:
@@ -195,17 +226,57 @@ def _claim(
     )
 
 
-def _is_much(tx: Session, deposit: Deposit, *, now: datetime, config: Config) -> bool:
-    """Whether this money, with what else M-PESA has said only once today, waits to be confirmed."""
-    believed = receipts.unconfirmed_today(tx, deposit.customer_id, now=now)
-    return believed + deposit.amount > config.daraja_confirm_over
+def _fits(deposit: Deposit, notice: PushNotice) -> bool:
+    """Whether the notice is of the payment that was asked for."""
+    return notice.amount == deposit.amount and (
+        notice.phone is None or same_phone(notice.phone, deposit.phone)
+    )
 
 
-def _known(known: receipts.MpesaReceipt, deposit: Deposit) -> str:
+def _known(
+    tx: Session,
+    known: receipts.MpesaReceipt,
+    deposit: Deposit,
+    notice: PushNotice,
+    *,
+    now: datetime,
+) -> str:
+    """The receipt came on another channel before: the push's word is the second."""
     if known.deposit_id == deposit.id:
+        _agree(tx, known, deposit, notice)
         return "duplicate"
+    if _is_its_own(tx, known, deposit, notice):
+        # A till's customers type no account, so the confirmation could not say whose it was.
+        verdict = credit(
+            tx, deposit, known.receipt, known.amount, source=Source.STK, confirmed=False,
+            at=known.event_at, now=now, attach=True,
+        )  # fmt: skip
+        _claim(tx, deposit, notice, now=now)
+        _agree(tx, known, deposit, notice)
+        return verdict
     log.error("receipt is another payment's", deposit_id=deposit.id)
     return "conflict"
+
+
+def _is_its_own(
+    tx: Session, known: receipts.MpesaReceipt, deposit: Deposit, notice: PushNotice
+) -> bool:
+    """Whether what waits in suspense is this push's payment, by amount and payer."""
+    return (
+        known.amount == deposit.amount
+        and _fits(deposit, notice)
+        and same_phone(known.payer, deposit.phone)
+        and receipts.waits_in_suspense(tx, known.receipt)
+    )
+
+
+def _agree(tx: Session, known: receipts.MpesaReceipt, deposit: Deposit, notice: PushNotice) -> None:
+    """Confirmation and callback come by doors of their own: together they are two words."""
+    if known.source == Source.C2B and notice.amount == known.amount:
+        receipts.agree(
+            tx, receipt=known.receipt, shortcode=deposit.shortcode, amount=known.amount,
+            source=Source.STK,
+        )  # fmt: skip
 
 
 def _await_receipt(tx: Session, deposit: Deposit, *, now: datetime) -> str:
@@ -233,14 +304,23 @@ def _failed(tx: Session, deposit: Deposit, code: str, *, now: datetime) -> str:
 
 
 def _agrees(deposit: Deposit, claim: ReceiptClaim, notice: StatusNotice, config: Config) -> bool:
-    """Whether the completed payment is this customer's, to us. The amount is M-PESA's to say."""
-    ours = {deposit.shortcode, config.mpesa_till_number}
+    """Whether the completed payment is this one, to us. The amount is M-PESA's to say.
+
+    A prompt is paid by the phone it was sent to; by hand anybody may pay for anybody.
+    """
+    prompted = claim.source != Source.C2B
+    payer = deposit.phone.removeprefix("+") if prompted else claim.phone
     return (
         notice.receipt in (None, claim.receipt)
         and notice.amount is not None
-        and notice.payee in ours
-        and same_phone(notice.payer, deposit.phone)
+        and notice.payee in our_shortcodes(deposit.shortcode, config)
+        and (same_party(notice.payer, payer) or (payer is None and not prompted))
     )
+
+
+def our_shortcodes(shortcode: str, config: Config) -> frozenset[str]:
+    """What M-PESA may call the account that the payment came to."""
+    return frozenset({shortcode, config.mpesa_till_number} - {""})
 
 
 def _confirm(
@@ -262,12 +342,13 @@ def _confirm(
         )  # fmt: skip
     if verdict in ("conflict", "mismatch", "unknown"):
         return _mismatched(claim, now=now)
-    _end(claim, ClaimState.CONFIRMED, now=now)
+    receipts.enrich(tx, claim.receipt, payer=notice.payer, bill_ref=claim.bill_ref)
+    receipts.close(claim, ClaimState.CONFIRMED, now=now)
     return verdict
 
 
 def _denied(tx: Session, deposit: Deposit, claim: ReceiptClaim, *, now: datetime) -> str:
-    _end(claim, ClaimState.DENIED, now=now)
+    receipts.close(claim, ClaimState.DENIED, now=now)
     if receipts.find(tx, claim.receipt) is not None:
         log.error("credited receipt denied", deposit_id=deposit.id, claim_id=claim.id)
     elif deposit.state == DepositState.CONFIRMING:
@@ -277,9 +358,5 @@ def _denied(tx: Session, deposit: Deposit, claim: ReceiptClaim, *, now: datetime
 
 def _mismatched(claim: ReceiptClaim, *, now: datetime) -> str:
     log.error("status answer does not fit its claim", claim_id=claim.id)
-    _end(claim, ClaimState.MISMATCH, now=now)
+    receipts.close(claim, ClaimState.MISMATCH, now=now)
     return "mismatch"
-
-
-def _end(claim: ReceiptClaim, state: ClaimState, *, now: datetime) -> None:
-    claim.state, claim.ask_at, claim.ended_at = state, None, now

@@ -38,6 +38,7 @@ class AccountKind(IntEnum):
     WITHHOLDING_PAYABLE = 24
     SUSPENSE = 25
     REFUND_DUE = 26
+    DISPUTED = 27  # payouts M-PESA paid after they were given back, until two people say so
     RECEIVABLE = 30
     MPESA_CHARGES = 31
     ADJUSTMENTS = 32
@@ -74,6 +75,12 @@ class TransferKind(IntEnum):
     OWING = 14  # receivable -> pool: taken back beyond what the wallet had
     TREASURY = 15
     CHARGE = 16  # M-PESA's tariff
+    REFUNDED = 17  # suspense or refund due -> M-PESA
+    ATTACHED = 18  # suspense -> whose it turned out to be
+    REVERSED = 19  # M-PESA took a deposit back
+    FROZEN = 20  # wallet or receivable -> disputed
+    THAWED = 21  # disputed -> wallet
+    PAID_LATE = 22  # disputed -> M-PESA
 
 
 class Account(Base):

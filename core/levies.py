@@ -91,6 +91,13 @@ def gross(net: int, bp: int) -> Cents:
     return Cents(-(-net * BASIS // (BASIS - bp)))
 
 
+def to_land(net: int, bp: int) -> Cents:
+    """The least whole shillings, in cents, of which `net` cents are left after excise."""
+    whole = -(-gross(net, bp) // 100) * 100
+    less = whole - 100
+    return Cents(less if less - excise(less, bp) >= net else whole)
+
+
 def most_net(held: int, bp: int) -> Cents:
     """The most whole shillings, in cents, that can arrive from `held` cents."""
     return Cents(held * (BASIS - bp) // BASIS // 100 * 100)
@@ -155,15 +162,21 @@ def _content(rates: Mapping[Levy, int], starts: datetime) -> dict[str, Any]:
     return {"rates": {str(int(levy)): bp for levy, bp in rates.items()}, "from": starts.isoformat()}
 
 
-# The base of excise is the deposit it came with; that of withholding what left the wallet.
+# The base of excise is what came with a deposit, less what M-PESA took back; that of withholding
+# what left the wallet.
 FILING = text("""
     SELECT (t.event_at AT TIME ZONE 'Africa/Nairobi')::date AS day,
-           CASE t.kind WHEN 9 THEN 1 ELSE 2 END AS levy, count(*) AS number,
-           sum(coalesce(d.amount, p.amount + p.tax)) AS base, sum(t.amount) AS tax
+           CASE t.kind WHEN 10 THEN 2 ELSE 1 END AS levy, count(*) AS number,
+           sum(coalesce(e.amount, d.amount, p.amount + p.tax, -r.amount)) AS base,
+           sum(CASE t.kind WHEN 19 THEN -t.amount ELSE t.amount END) AS tax
       FROM transfer t
       LEFT JOIN deposit d ON t.kind = 9 AND d.id = t.ref
+      LEFT JOIN mpesa_receipt e ON e.deposit_id = d.id
+                                AND ledger_key(d.key, 'excise:' || e.receipt) = t.key
       LEFT JOIN payout p ON t.kind = 10 AND p.id = t.ref
-     WHERE t.kind IN (9, 10)
+      LEFT JOIN mpesa_receipt r ON t.kind = 19 AND r.transfer_id = t.ref
+     WHERE (t.kind IN (9, 10)
+            OR (t.kind = 19 AND t.debit_account IN (SELECT id FROM account WHERE kind = 23)))
        AND (t.event_at AT TIME ZONE 'Africa/Nairobi')::date BETWEEN :since AND :until
      GROUP BY 1, 2 ORDER BY 1, 2
 """)

@@ -32,14 +32,14 @@ FIELDS = frozenset(
     {
         "event", "level", "timestamp", "logger", "trace", "span", "exception", "withheld",
         "environment", "version",
-        "phone", "customer_id", "market_id", "bet_id", "deposit_id", "payout_id", "promise_id",
-        "callback_id", "claim_id", "query_id",
-        "proposal_id", "settlement_id", "transfer_id", "staff_id", "message_id", "session",
-        "effect", "ids",
+        "phone", "customer_id", "market_id", "bet_id", "deposit_id", "order_id", "payout_id",
+        "promise_id", "callback_id", "claim_id", "code_claim_id", "query_id", "refund_id",
+        "receipt", "proposal_id", "settlement_id", "transfer_id", "staff_id", "message_id",
+        "session", "effect", "ids",
         "channel", "verb", "verdict", "reason", "screen", "hop", "kind", "queue", "state",
         "status", "door", "product", "job", "tick",
         "attempt", "attempts", "again", "left", "times", "amount", "balance", "count", "total",
-        "seconds", "segments",
+        "owed", "seconds", "segments",
         "result_code", "error_code", "sqlstate", "error", "address", "method", "route",
     }
 )  # fmt: skip

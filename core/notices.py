@@ -79,6 +79,32 @@ class StatusNotice(Notice):
     payee: str | None
 
 
+@dataclass(frozen=True)
+class ReversalNotice(Notice):
+    """The end of a reversal; `receipt` is its own, `original` that of the payment it undid."""
+
+    original: str | None
+
+
+@dataclass(frozen=True)
+class BalanceNotice(Notice):
+    """What our accounts hold; `accounts` is as M-PESA writes it."""
+
+    accounts: str
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A payment to us, by whatever channel it is told: cents, and what was typed as the account."""
+
+    receipt: str
+    amount: int
+    shortcode: str
+    bill_ref: str
+    payer: str | None
+    at: datetime | None
+
+
 def push(payload: Mapping[str, Any]) -> PushNotice | None:
     """The STK callback."""
     callback = _mapping(_mapping(payload.get("Body")).get("stkCallback"))
@@ -138,6 +164,72 @@ def status(payload: Mapping[str, Any]) -> StatusNotice | None:
     )
 
 
+def reversal(payload: Mapping[str, Any]) -> ReversalNotice | None:
+    """The result of a reversal that we asked for; a failure has a TransactionID too."""
+    result = _mapping(payload.get("Result"))
+    code, correlation = _text(result.get("ResultCode")), _text(result.get("ConversationID"))
+    if not code or not correlation:
+        return None
+    values = _values(result)
+    return ReversalNotice(
+        correlation=correlation,
+        code=code,
+        detail=_text(result.get("ResultDesc")),
+        receipt=_receipt(result.get("TransactionID")),
+        amount=_cents(_first(values, "Amount")),
+        at=_moment(_first(values, "TransCompletedTime")),
+        original=_receipt(_first(values, "OriginalTransactionID")),
+    )
+
+
+def balance(payload: Mapping[str, Any]) -> BalanceNotice | None:
+    """The result of an account balance query."""
+    result = _mapping(payload.get("Result"))
+    code, correlation = _text(result.get("ResultCode")), _text(result.get("ConversationID"))
+    if not code or not correlation:
+        return None
+    values = _values(result)
+    return BalanceNotice(
+        correlation=correlation,
+        code=code,
+        detail=_text(result.get("ResultDesc")),
+        receipt=None,
+        amount=None,
+        at=_moment(_first(values, "BOCompletedTime")),
+        accounts="&".join(map(_text, str(_first(values, "AccountBalance") or "").split("&"))),
+    )
+
+
+def paybill(payload: Mapping[str, Any]) -> Paid | None:
+    """The confirmation of a payment to a paybill or a till. Its number may be masked or hashed."""
+    receipt, amount = _receipt(payload.get("TransID")), _cents(payload.get("TransAmount"))
+    if receipt is None or amount is None:
+        return None
+    return Paid(
+        receipt=receipt,
+        amount=amount,
+        shortcode=_text(payload.get("BusinessShortCode")),
+        bill_ref=_text(payload.get("BillRefNumber")),
+        payer=_party(payload.get("MSISDN")),
+        at=_moment(payload.get("TransTime")),
+    )
+
+
+def pulled(row: Mapping[str, Any], shortcode: str) -> Paid | None:
+    """A row of the pull, in the line's words, of payments to `shortcode`."""
+    receipt, amount = _receipt(row.get("receipt")), row.get("amount")
+    if receipt is None or type(amount) is not int or not 0 < amount <= LARGEST:
+        return None
+    return Paid(
+        receipt=receipt,
+        amount=amount,
+        shortcode=shortcode,
+        bill_ref=_text(row.get("account")),
+        payer=_party(row.get("phone")),
+        at=_stamp(row.get("at")),
+    )
+
+
 def timed_out(payload: Mapping[str, Any]) -> tuple[str, uuid.UUID | None]:
     """ConversationID and our id in a queue time-out: a Result, or our own request sent back."""
     told = _mapping(payload.get("Result")) or payload
@@ -152,6 +244,16 @@ def same_phone(shown: str | None, phone: str) -> bool:
         shown is not None
         and len(shown) == len(digits)
         and all(one in ("*", other) for one, other in zip(shown, digits, strict=True))
+    )
+
+
+def same_party(one: str | None, other: str | None) -> bool:
+    """Whether two numbers as M-PESA shows them, either perhaps masked, can be one."""
+    return (
+        one is not None
+        and other is not None
+        and len(one) == len(other)
+        and all("*" in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
     )
 
 
@@ -220,6 +322,15 @@ def _moment(value: Any) -> datetime | None:
             continue
         return found.astimezone(UTC)
     return None
+
+
+def _stamp(value: Any) -> datetime | None:
+    """The pull's moment. It carries a Z and is Nairobi's clock all the same, as far as is known."""
+    try:
+        found = datetime.fromisoformat(_text(value))
+    except ValueError:
+        return _moment(value)
+    return found.replace(tzinfo=NAIROBI).astimezone(UTC)
 
 
 def _uuid(value: Any) -> uuid.UUID | None:

@@ -48,6 +48,7 @@ def _receipt(row: Any) -> Origin:
         "told_by": _named(Source, row.source),
         "confirmed_by": _named(Source, row.confirmed_by),
         "paid_at": row.event_at,
+        "reversal": row.reversal,
     }
     return Origin(_known(facts), _unless(row.fits, f"the receipt is of {row.paid}"))
 
@@ -101,6 +102,16 @@ def _payout(row: Any) -> Origin:
     return Origin(_known(facts), _unless(row.fits, f"the payout is of {row.of}"))
 
 
+def _incident(row: Any) -> Origin:
+    facts = {
+        "payout": f"P{row.payout}",
+        "incident": row.incident,
+        "receipt": row.receipt,
+        "of": row.total,
+    }
+    return Origin(_known(facts), _unless(row.fits, f"the incident is of {row.total}"))
+
+
 def _levy(row: Any) -> Origin:
     facts = {"receipt": row.receipt, "of": row.of, "deposit": row.ref}
     return Origin(_known(facts), _unless(row.of is not None, "no deposit of the same event"))
@@ -148,9 +159,15 @@ def _unless(fits: bool, problem: str) -> list[str]:
 
 RECEIPTS = text("""
     SELECT t.id AS transfer, r.receipt, r.shortcode, r.source, r.confirmed_by, r.event_at,
-           r.amount AS paid, r.amount = t.amount AS fits, d.ref, coalesce(c.phone, d.phone) AS payer
+           r.amount AS paid, d.ref, coalesce(r.payer, c.phone, d.phone) AS payer, r.reversal,
+           r.amount = t.amount OR (t.kind = 19 AND r.amount > t.amount) AS fits
       FROM transfer t
-      JOIN mpesa_receipt r ON r.transfer_id = t.id
+      JOIN LATERAL
+           (SELECT * FROM mpesa_receipt x WHERE t.kind = 1 AND x.transfer_id = t.id
+            UNION ALL
+            SELECT * FROM mpesa_receipt x WHERE t.kind = 18 AND x.attached_id = t.id
+            UNION ALL
+            SELECT * FROM mpesa_receipt x WHERE t.kind = 19 AND x.transfer_id = t.ref) r ON true
       LEFT JOIN deposit d ON d.id = r.deposit_id
       LEFT JOIN receipt_claim c ON c.receipt = r.receipt AND c.deposit_id = r.deposit_id
      WHERE t.id = ANY (:ids)
@@ -198,12 +215,24 @@ PAYOUTS = text("""
      WHERE t.id = ANY (:ids)
 """)
 
+# What M-PESA paid too much: the part of it the wallet had was set aside, and may have come back.
+INCIDENTS = text("""
+    SELECT t.id AS transfer, o.id AS payout, i.id AS incident, i.receipt,
+           i.frozen + i.owed AS total,
+           t.amount = CASE t.kind WHEN 20 THEN i.frozen ELSE i.frozen + i.owed END AS fits
+      FROM transfer t
+      JOIN payout o ON o.id = t.ref AND o.customer_id = :customer
+      JOIN payout_incident i
+        ON i.payout_id = o.id AND t.event_id = ledger_key(o.key, 'incident:' || i.receipt)
+     WHERE t.id = ANY (:ids)
+""")
+
 LEVIES = text("""
     SELECT t.id AS transfer, min(r.receipt) AS receipt, sum(x.amount)::bigint AS of,
            min(d.ref) AS ref
       FROM transfer t
-      LEFT JOIN transfer x ON x.event_id = t.event_id AND x.kind = 1
-      LEFT JOIN mpesa_receipt r ON r.transfer_id = x.id
+      LEFT JOIN transfer x ON x.event_id = t.event_id AND x.kind IN (1, 18)
+      LEFT JOIN mpesa_receipt r ON r.transfer_id = x.id OR r.attached_id = x.id
       LEFT JOIN deposit d ON d.id = r.deposit_id
      WHERE t.id = ANY (:ids)
      GROUP BY t.id
@@ -240,14 +269,18 @@ DEBTS = text("""
       FROM transfer t
       LEFT JOIN account a
         ON a.id = t.credit_account AND a.kind = 30 AND a.customer_id = :customer
-      LEFT JOIN transfer o ON o.debit_account = a.id AND o.kind = 14 AND o.id < t.id
+      LEFT JOIN transfer o ON o.debit_account = a.id AND o.kind IN (14, 19, 20) AND o.id < t.id
       LEFT JOIN settlement s ON s.key = o.event_id
      WHERE t.id = ANY (:ids)
      GROUP BY t.id
 """)
 
 SORTS: tuple[tuple[frozenset[int], Any, Trace], ...] = (
-    (frozenset({TransferKind.DEPOSIT}), RECEIPTS, _receipt),
+    (
+        frozenset({TransferKind.DEPOSIT, TransferKind.ATTACHED, TransferKind.REVERSED}),
+        RECEIPTS,
+        _receipt,
+    ),
     (frozenset({TransferKind.STAKE}), STAKES, _stake),
     (frozenset({TransferKind.WON, TransferKind.REFUND}), DIVIDENDS, _dividend),
     (
@@ -255,6 +288,7 @@ SORTS: tuple[tuple[frozenset[int], Any, Trace], ...] = (
         PAYOUTS,
         _payout,
     ),
+    (frozenset({TransferKind.FROZEN, TransferKind.THAWED}), INCIDENTS, _incident),
     (frozenset({TransferKind.EXCISE}), LEVIES, _levy),
     (frozenset({TransferKind.REVERSAL}), CORRECTIONS, _correction),
     (frozenset({TransferKind.REPAYMENT}), DEBTS, _debt),

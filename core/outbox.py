@@ -42,7 +42,11 @@ QUEUE_OF: Mapping[str, str] = {
     "stk": MONEY,
     "stk_query": MONEY,
     "b2c": MONEY,
+    "b2c_refund": MONEY,
+    "reversal": MONEY,
     "status_query": MONEY,
+    "pull": MONEY,
+    "balance": MONEY,
 }
 
 
@@ -221,7 +225,8 @@ def close(promise: Promise, outcome: Outcome, *, now: datetime, waits: Sequence[
     error = outcome.error
     promise.error = f"{type(error).__name__} {error.code or ''} {error.detail}"[:500]
     if isinstance(error, NotSent):
-        promise.state, promise.due_at = State.PENDING, now + wait(promise.attempts, waits)
+        pause = error.retry_after or wait(promise.attempts, waits)
+        promise.state, promise.due_at = State.PENDING, now + pause
         return
     promise.state = State.REJECTED if isinstance(error, Rejected) else State.UNKNOWN
     promise.done_at = now
@@ -266,25 +271,29 @@ def wait(attempts: int, waits: Sequence[timedelta]) -> timedelta:
 
 
 def due(tx: Session, queue: str, *, now: datetime, limit: int) -> list[int]:
-    """The oldest promises of `queue` that are due, however long ago, released ones included."""
-    kinds = _kinds_of(queue)
-    pending = (
-        select(Promise.id)
-        .where(Promise.state == State.PENDING, Promise.due_at <= now, Promise.kind.in_(kinds))
-        .order_by(Promise.due_at, Promise.id)
-        .limit(limit)
+    """Promises of `queue` that are due, however long ago, the oldest first; `limit` at most.
+
+    Fair between big and small: what belongs to no settlement and what settlements have released
+    have half each where both want all, and every settlement has as much as the others. A million
+    winners are paid beside the one who withdraws, not before.
+    """
+    pending = select(Promise.id).where(
+        Promise.state == State.PENDING, Promise.due_at <= now, Promise.kind.in_(_kinds_of(queue))
     )
-    found = list(tx.scalars(pending))
-    if len(found) == limit:
-        return found
-    released = (
-        select(Promise.id)
-        .join(Release, Release.settlement_id == Promise.settlement_id)
-        .where(Promise.state == State.HELD, Promise.due_at <= now, Promise.kind.in_(kinds))
-        .order_by(Promise.settlement_id, Promise.id)
-        .limit(limit - len(found))
+    small = list(tx.scalars(pending.order_by(Promise.due_at, Promise.id).limit(limit)))
+    big = _released(tx, queue, now=now, limit=limit)
+    kept = max(limit - len(big), limit - limit // 2)  # at least half, and all that big leaves over
+    small = small[:kept]
+    return small + big[: limit - len(small)]
+
+
+def _released(tx: Session, queue: str, *, now: datetime, limit: int) -> list[int]:
+    """Of every settlement that has been released its first promises, in turns."""
+    rows = tx.execute(
+        RELEASED,
+        {"now": now, "kinds": list(_kinds_of(queue)), "limit": limit},
     )
-    return found + list(tx.scalars(released))
+    return [int(row.id) for row in rows]
 
 
 def forget_releases(tx: Session) -> None:
@@ -323,3 +332,17 @@ def _promised_before(tx: Session, kind: str, key: uuid.UUID) -> int:
 
 def _kinds_of(queue: str) -> Iterable[str]:
     return [kind for kind, its in QUEUE_OF.items() if its == queue]
+
+
+# By the index of what is held, as far as one share goes: there may be a million behind it.
+RELEASED = text("""
+    SELECT held.id
+      FROM promise_release r
+     CROSS JOIN LATERAL
+           (SELECT p.id, row_number() OVER (ORDER BY p.id) AS turn
+              FROM (SELECT id FROM promise
+                     WHERE settlement_id = r.settlement_id AND state = 6 AND due_at <= :now
+                       AND kind = ANY (:kinds)
+                     ORDER BY id LIMIT :limit) p) held
+     ORDER BY held.turn, r.settlement_id LIMIT :limit
+""")

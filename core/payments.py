@@ -37,6 +37,8 @@ class Deposit(Base):
         CheckConstraint("amount > 0 AND amount % 100 = 0", name="whole_shillings"),
         Index("ix_deposit_customer_id", "customer_id", "id"),
         Index("ix_deposit_ask_at", "ask_at", postgresql_where="ask_at IS NOT NULL"),
+        Index("ix_deposit_order_id", "order_id", postgresql_where="order_id IS NOT NULL"),
+        Index("ix_deposit_lost", "sending_at", postgresql_where="checkout_request_id IS NULL"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -48,6 +50,7 @@ class Deposit(Base):
     shortcode: Mapped[str]
     channel: Mapped[int] = mapped_column(Small)
     session: Mapped[str]
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("deposit_order.id"))
     state: Mapped[int] = mapped_column(Small)
     merchant_request_id: Mapped[str | None]
     checkout_request_id: Mapped[str | None] = mapped_column(unique=True)
@@ -82,6 +85,8 @@ class HeldFor(IntEnum):
     SETTLEMENT = 1  # the market's settlement to be finished
     PAUSE = 2  # payouts to be resumed
     FLOAT = 3  # our M-PESA account was empty: a new attempt once the old one is proved dead
+    APPROVAL = 4  # it is over PAYOUT_HOLD_OVER: two people let it go
+    STAFF = 5  # a member of staff holds it back
 
 
 class PayoutReason(IntEnum):
@@ -131,6 +136,7 @@ class Payout(Base):
     created_at: Mapped[datetime]
     sending_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    approved_at: Mapped[datetime | None]  # two people have let it go, though it is large
 
 
 class PayoutAttempt(Base):

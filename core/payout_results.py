@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import cast, func, select
 from sqlalchemy.orm import Session
 
-from core import notices, orphans, payouts, status_queries
+from core import notices, orphans, payout_incidents, payout_states, payouts, status_queries
 from core.base import Small
 from core.config import Config
 from core.notices import OK, PayoutNotice, StatusNotice, same_phone
@@ -28,13 +28,6 @@ COMPLETED = "completed"
 ENDED = frozenset({"cancelled", "declined", "expired"})
 ASKED_FOR = timedelta(hours=24)  # then a person takes over
 BATCH = 100  # payouts looked at in one sweep
-SENT = (
-    PayoutState.SENDING,
-    PayoutState.ACCEPTED,
-    PayoutState.IN_DOUBT,
-    PayoutState.NEEDS_HUMAN,
-)
-"""M-PESA may have it: its word moves the payout on."""
 
 
 def take_result(tx: Session, payload: dict[str, Any], now: datetime) -> str:
@@ -57,7 +50,7 @@ def take_timeout(tx: Session, payload: dict[str, Any], now: datetime) -> str:
         return "unmatched"
     if payout.state == PayoutState.ACCEPTED:
         ask_at = _next_ask(payout, now=now, config=current().config)
-        payouts.doubt(payout, "queue_timeout", ask_at=ask_at)
+        payout_states.doubt(tx, payout, "queue_timeout", ask_at=ask_at)
     return "not final"
 
 
@@ -79,9 +72,9 @@ def take_status(
             return "mismatch"
         return _paid(tx, payout, notice, source=Source.STATUS, now=now, config=config)
     if payout.held_for == HeldFor.FLOAT:
-        return _new_attempt(tx, payout, now=now)
-    if payout.state not in SENT:
-        return "late"
+        return "new attempt" if payouts.new_attempt(tx, payout, now=now) else "late"
+    if payout_states.place(payout) not in payout_states.SENT:
+        return _too_late(payout, status)
     return payouts.release(tx, payout, "not_paid", PAYOUT["not_paid"], now=now)
 
 
@@ -101,12 +94,24 @@ def sweep(tx: Session, now: datetime, config: Config) -> None:
         _ask(tx, payout, now=now, config=config)
     if not is_paused:
         _send_held(tx, now=now)
+    _match_orphans(tx, now=now, config=config)
+
+
+def _match_orphans(tx: Session, *, now: datetime, config: Config) -> None:
+    """Results that came before we knew M-PESA's id of them; what nobody knows in a day is told."""
     for orphan in orphans.known(tx, orphans.PAYOUT, Payout.conversation_id):
-        notice = PayoutNotice.from_kept(orphan.notice)
         found = _named(tx, None, orphan.correlation)
         assert found is not None, "its conversation id is in the table"
-        verdict = _take(tx, found, notice, now=now, config=config)
-        orphans.match(orphan, verdict, now=now)
+        notice = PayoutNotice.from_kept(orphan.notice)
+        orphans.match(orphan, _take(tx, found, notice, now=now, config=config), now=now)
+    for orphan in orphans.known(tx, orphans.PAYOUT, PayoutAttempt.conversation_id):
+        notice = PayoutNotice.from_kept(orphan.notice)
+        verdict = _of_dead_attempt(tx, notice, now=now, config=config)
+        orphans.match(orphan, verdict or "unmatched", now=now)
+    for orphan in orphans.due(tx, orphans.PAYOUT, now=now):
+        if orphans.last_look(orphan):
+            log.error("result of no known payout", ids=[orphan.id])
+            orphans.match(orphan, "unmatched", now=now)
 
 
 def _take(
@@ -114,24 +119,34 @@ def _take(
 ) -> str:
     if notice.code == OK:
         if notice.receipt is None or not _agrees(payout, notice.amount, notice.payee):
-            return _mismatched(payout, now=now)
+            return _mismatched(tx, payout, now=now)
         return _paid(tx, payout, notice, source=Source.B2C, now=now, config=config)
-    if payout.state not in SENT:
-        log.warning(
-            "failure of a payout that has ended", payout_id=payout.id, result_code=notice.code
-        )
-        return "late"
+    if payout_states.place(payout) not in payout_states.SENT:
+        return _too_late(payout, notice.code)
     reason = of_payout(notice.code)
     if reason.act is Act.DOUBT:
-        ask_at = _next_ask(payout, now=now, config=config)
-        payouts.doubt(payout, notice.code, ask_at=ask_at)
-        return "in doubt"
+        return _doubted(tx, payout, notice.code, now=now, config=config)
     if reason.act is Act.TOP_UP:
-        payout.state, payout.held_for = PayoutState.HELD, HeldFor.FLOAT
-        payout.code, payout.asked, payout.ask_at = notice.code, 0, now
+        payout_states.step(tx, payout, "no float", code=notice.code, asked=0, ask_at=now)
         payouts.pause(tx, notice.code, reason.meaning, now=now)
         return "out of float"
     return payouts.release(tx, payout, notice.code, reason, now=now)
+
+
+def _doubted(tx: Session, payout: Payout, code: str, *, now: datetime, config: Config) -> str:
+    """A code that proves nothing. Where a person has been called it changes nothing either."""
+    if payout.state == PayoutState.NEEDS_HUMAN:
+        return "open"
+    ask_at = _next_ask(payout, now=now, config=config)
+    payout_states.doubt(tx, payout, code, ask_at=ask_at)
+    return "in doubt"
+
+
+def _too_late(payout: Payout, told: str) -> str:
+    """A failure of what has ended, or is on its way anew: noted, and for the statement to judge."""
+    state = PayoutState(payout.state).name
+    log.warning("failure came too late", payout_id=payout.id, result_code=told, state=state)
+    return "late"
 
 
 def _paid(
@@ -157,38 +172,21 @@ def _paid(
         sentence = "money.payout_sent_levy" if payout.tax else "money.payout_sent"
         facts = {"receipt": notice.receipt, "tax": payout.tax}
         payouts.tell(tx, payout, sentence, facts, now=now)
-    elif verdict != "duplicate":
-        # Paid after it was given back, or with a receipt that is another payment's.
-        log.error("payout incident", payout_id=payout.id, verdict=verdict)
-        payouts.pause(tx, verdict, f"payout {payout.id}: {verdict}", now=now)
+    elif verdict == "incident":
+        payout_incidents.announce(tx, payout, str(notice.receipt), now=now)
+    elif verdict == "conflict":
+        # The receipt is another payment's: nobody knows what M-PESA means.
+        log.error("payout conflict", payout_id=payout.id)
+        payouts.pause(tx, verdict, f"payout {payout.id}: {notice.receipt}", now=now)
     return verdict
 
 
-def _mismatched(payout: Payout, *, now: datetime) -> str:
+def _mismatched(tx: Session, payout: Payout, *, now: datetime) -> str:
     """Success, of another amount or to another phone: nothing is booked before M-PESA is asked."""
     log.error("result does not fit its payout", payout_id=payout.id)
-    if payout.state in SENT:
-        payouts.doubt(payout, "mismatch", ask_at=now)
+    if payout_states.place(payout) in payout_states.STEPS["doubt"].of:
+        payout_states.doubt(tx, payout, "mismatch", ask_at=now)
     return "mismatch"
-
-
-def _new_attempt(tx: Session, payout: Payout, *, now: datetime) -> str:
-    """The attempt for which we had no money is proved dead: only now may there be another id."""
-    tx.add(
-        PayoutAttempt(
-            ocid=payout.ocid,
-            payout_id=payout.id,
-            attempt=payout.attempt,
-            conversation_id=payout.conversation_id,
-            code=payout.code or "",
-            closed_at=now,
-        )
-    )
-    payout.ocid, payout.attempt = uuid.uuid4(), payout.attempt + 1
-    payout.conversation_id = payout.sending_at = payout.ask_at = payout.code = None
-    payout.asked = 0
-    payouts.promise_again(tx, payout, now=now)
-    return "new attempt"
 
 
 def _of_dead_attempt(
@@ -196,11 +194,14 @@ def _of_dead_attempt(
 ) -> str | None:
     """A late word on an id that was given up as proved dead; None if it is none of ours."""
     dead = None if notice.ocid is None else tx.get(PayoutAttempt, notice.ocid)
+    if dead is None and notice.correlation:
+        named = select(PayoutAttempt).where(PayoutAttempt.conversation_id == notice.correlation)
+        dead = tx.scalar(named.limit(1))
     if dead is None:
         return None
-    if notice.code != OK:
-        return "late"
     payout = tx.get_one(Payout, dead.payout_id, with_for_update=True)
+    if notice.code != OK:
+        return _too_late(payout, notice.code)
     return _dead_was_paid(tx, payout, notice, source=Source.B2C, now=now, config=config)
 
 
@@ -213,26 +214,28 @@ def _dead_was_paid(
     now: datetime,
     config: Config,
 ) -> str:
-    """M-PESA paid what it had called dead: stop, and book it if the next attempt has not left.
+    """M-PESA paid what it had called dead: stop everything, and book it as what it is.
 
-    Else whoever lets payouts go again would have it paid a second time.
+    Where the payout is still open it is paid by this, and never sent again. Should the next
+    attempt, which may be on its way, be paid as well, then that is the one too many.
     """
     log.error("dead attempt was paid", payout_id=payout.id)
-    payouts.pause(tx, "incident", f"payout {payout.id}: a dead attempt was paid", now=now)
-    here = payout.state == PayoutState.QUEUED or payout.held_for == HeldFor.PAUSE
-    if here and notice.receipt and _agrees(payout, notice.amount, notice.payee):
-        _paid(tx, payout, notice, source=source, now=now, config=config)
+    verdict = "mismatch"
+    if notice.receipt and _agrees(payout, notice.amount, notice.payee):
+        verdict = _paid(tx, payout, notice, source=source, now=now, config=config)
+    if verdict not in ("duplicate", "known"):  # told again, it is no news
+        payouts.pause(tx, "incident", f"payout {payout.id}: a dead attempt was paid", now=now)
     return "incident"
 
 
 def _ask(tx: Session, payout: Payout, *, now: datetime, config: Config) -> None:
     """One status query, and when the next is due; after the last a person has to look."""
     if payout.state == PayoutState.ACCEPTED:  # no result in its time
-        payouts.doubt(payout, "no_result", ask_at=now)
+        payout_states.doubt(tx, payout, "no_result", ask_at=now)
     if payout.asked >= len(config.status_retry):
         log.error("payout needs a person", payout_id=payout.id)
-        payout.state, payout.held_for, payout.ask_at = PayoutState.NEEDS_HUMAN, None, None
-        payouts.tell(tx, payout, "money.payout_checking", {}, now=now)
+        if payout_states.step(tx, payout, "call a person", ask_at=None):
+            payouts.tell(tx, payout, "money.payout_checking", {}, now=now)
         return
     status_queries.ask_about_payout(tx, payout, now=now)
     payout.asked += 1
@@ -247,16 +250,17 @@ def _next_ask(payout: Payout, *, now: datetime, config: Config) -> datetime:
 
 
 def _send_held(tx: Session, *, now: datetime) -> None:
-    """Payouts whose turn came while payouts were paused."""
+    """Payouts whose turn came in a pause; those of settlements and withdrawals side by side."""
     held = (
         select(Payout)
         .where(Payout.state == PayoutState.HELD, Payout.held_for == HeldFor.PAUSE)
         .order_by(Payout.id)
-        .limit(BATCH)
+        .limit(BATCH // 2)
         .with_for_update(skip_locked=True)
     )
-    for payout in tx.scalars(held):
-        payouts.promise_again(tx, payout, now=now)
+    for part in (Payout.settlement_id.is_(None), Payout.settlement_id.is_not(None)):
+        for payout in tx.scalars(held.where(part)):
+            payouts.queue(tx, payout, now=now)
 
 
 def _named(tx: Session, ocid: uuid.UUID | None, conversation: str) -> Payout | None:

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import cast, func, select, text
+from sqlalchemy import cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core import ledger, messages, outbox
+from core import ledger, messages, outbox, payout_states
 from core.base import Small
 from core.config import Config
 from core.customers import Customer
@@ -19,7 +19,7 @@ from core.effects import Channel, Refused
 from core.errors import NotSent, Rejected
 from core.money import Cents
 from core.outbox import Errand, Outcome, Promise, Sent
-from core.payments import HeldFor, Payout, PayoutPause, PayoutState
+from core.payments import Payout, PayoutAttempt, PayoutPause, PayoutState
 from core.reasons import GATEWAY_TROUBLE, PAYOUT, Act, PayoutReason
 from core.runtime import current
 from core.say import say
@@ -99,17 +99,32 @@ def resume(tx: Session, *, by: Staff, now: datetime) -> bool:
     return True
 
 
-def promise_again(tx: Session, payout: Payout, *, now: datetime) -> None:
-    """Queue a payout whose promise was dropped while it was held; its id stays the same."""
-    payout.state, payout.held_for = PayoutState.QUEUED, None
-    outbox.promise(
-        tx,
-        "b2c",
-        {"payout_id": payout.id},
-        key=uuid.uuid4(),
-        now=now,
-        customer_id=payout.customer_id,
+def queue(tx: Session, payout: Payout, *, now: datetime) -> bool:
+    """Let a payout go that was kept from going; its id stays the same. False if it was not kept."""
+    moved = payout_states.step(tx, payout, "queue")
+    if moved:
+        _promise(tx, payout, now=now)
+    return moved
+
+
+def new_attempt(tx: Session, payout: Payout, *, now: datetime) -> bool:
+    """Have it sent under a new id, now that the old one is proved dead. False if it moved on."""
+    dead = PayoutAttempt(
+        ocid=payout.ocid,
+        payout_id=payout.id,
+        attempt=payout.attempt,
+        conversation_id=payout.conversation_id,
+        code=payout.code or "",
+        closed_at=now,
     )
+    moved = payout_states.step(
+        tx, payout, "anew", ocid=uuid.uuid4(), attempt=payout.attempt + 1, asked=0,
+        conversation_id=None, sending_at=None, ask_at=None, code=None,
+    )  # fmt: skip
+    if moved:
+        tx.add(dead)
+        _promise(tx, payout, now=now)
+    return moved
 
 
 def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now: datetime) -> str:
@@ -135,16 +150,25 @@ def release(tx: Session, payout: Payout, code: str, reason: PayoutReason, *, now
     return verdict
 
 
-def doubt(payout: Payout, code: str | None, *, ask_at: datetime) -> None:
-    """It may have been paid: only M-PESA's word ends it now."""
-    payout.state, payout.held_for = PayoutState.IN_DOUBT, None
-    payout.code, payout.ask_at = code, ask_at
+def asked_for(tx: Session, payout: Payout) -> Cents:
+    """What the decision that this payout is part of wanted to arrive in all, in cents."""
+    parts = select(func.sum(Payout.amount)).where(Payout.request == payout.request)
+    return Cents(int(tx.scalar(parts) or 0))
 
 
 def tell(
-    tx: Session, payout: Payout, sentence: str, facts: Mapping[str, Any], *, now: datetime
+    tx: Session,
+    payout: Payout,
+    sentence: str,
+    facts: Mapping[str, Any],
+    *,
+    now: datetime,
+    once: uuid.UUID | None = None,
 ) -> None:
-    """One text about the payout, once for each sentence; amount and balance are in all of them."""
+    """One text about the payout, once for each sentence (and `once`, where there may be several).
+
+    Amount and balance are in all of them.
+    """
     customer = tx.get_one(Customer, payout.customer_id)
     balance = ledger.balance(tx, customer.id)
     messages.text(
@@ -153,51 +177,103 @@ def tell(
         lang=customer.lang,
         sentence=sentence,
         facts={"amount": payout.amount, "balance": balance, **facts},
-        key=uuid.uuid5(payout.key, sentence),
+        key=uuid.uuid5(once or payout.key, sentence),
         now=now,
         customer_id=customer.id,
     )
 
 
+def _promise(tx: Session, payout: Payout, *, now: datetime) -> None:
+    outbox.promise(
+        tx,
+        "b2c",
+        {"payout_id": payout.id, "attempt": payout.attempt},
+        key=uuid.uuid4(),
+        now=now,
+        customer_id=payout.customer_id,
+    )
+
+
 def _begin(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] | None:
     """Committed before the call: from here on the payout is sent, or in doubt."""
-    payout = _held(tx, promise)
-    if payout.state != PayoutState.QUEUED and payout.held_for != HeldFor.SETTLEMENT:
+    payout, config = _held(tx, promise), current().config
+    if _attempt(promise) != payout.attempt:
+        return None
+    if payout_states.place(payout) not in payout_states.BEFORE:
         return None
     if tx.scalar(OVERTAKEN, {"settlement": payout.settlement_id}):
         cancelled = cast(int(PayoutState.CANCELLED), Small)
         tx.execute(select(func.payout_release(payout.id, cancelled, "corrected", None)))
         tx.expire(payout)
         return None
-    if paused(tx) is not None:
-        payout.state, payout.held_for = PayoutState.HELD, HeldFor.PAUSE
+    if _wants_approval(tx, payout, config):
+        payout_states.step(tx, payout, "ask approval")
+        tell(tx, payout, "money.payout_held", {"amount": asked_for(tx, payout)}, now=now,
+             once=payout.request)  # fmt: skip
         return None
-    payout.state, payout.held_for, payout.sending_at = PayoutState.SENDING, None, now
-    payout.shortcode = current().config.mpesa_b2c_shortcode
+    if paused(tx) is not None:
+        payout_states.step(tx, payout, "pause")
+        return None
+    shortcode = config.mpesa_b2c_shortcode
+    if not payout_states.step(tx, payout, "send", sending_at=now, shortcode=shortcode):
+        return None
     return {"ocid": str(payout.ocid), "phone": payout.phone, "amount": payout.amount}
 
 
 def _finish(tx: Session, promise: Promise, outcome: Outcome, now: datetime) -> None:
     payout = _held(tx, promise)
+    if _attempt(promise) != payout.attempt:
+        _note_dead(tx, payout, promise, outcome)
+        return
     config = current().config
     if isinstance(outcome, Sent):
         payout.conversation_id = outcome.answer["conversation_id"]
         if payout.state == PayoutState.SENDING:
-            payout.state, payout.ask_at = PayoutState.ACCEPTED, now + config.payout_result_wait
+            payout_states.step(tx, payout, "accept", ask_at=now + config.payout_result_wait)
     elif payout.state != PayoutState.SENDING:
         log.warning("payout ended before its answer", payout_id=payout.id)
     elif isinstance(outcome.error, NotSent):
-        payout.state = PayoutState.QUEUED  # the same promise brings it back, with the same id
+        # The same promise brings it back, with the same id.
+        payout_states.step(tx, payout, "never left", sending_at=None)
         if outcome.error.code in GATEWAY_TROUBLE:
             pause(tx, str(outcome.error.code), outcome.error.detail, now=now)
     elif isinstance(outcome.error, Rejected):
         code = outcome.error.code or "field"
         release(tx, payout, code, PAYOUT.get(code, PAYOUT["field"]), now=now)
     else:
-        doubt(payout, outcome.error.code, ask_at=now + config.status_retry[0])
+        ask_at = now + config.status_retry[0]
+        payout_states.doubt(tx, payout, outcome.error.code, ask_at=ask_at)
 
 
 PAY = Errand("b2c", outbox.MONEY, _begin, _finish, when_lost="unknown")
+
+
+def _note_dead(tx: Session, payout: Payout, promise: Promise, outcome: Outcome) -> None:
+    """A worker woke up with the answer to an attempt that was given up as proved dead.
+
+    M-PESA's id of it belongs to that attempt: a late word on it must never look like the new one's.
+    """
+    log.error("answer to a dead attempt", payout_id=payout.id, attempt=_attempt(promise))
+    if isinstance(outcome, Sent):
+        tx.execute(
+            update(PayoutAttempt)
+            .where(
+                PayoutAttempt.payout_id == payout.id,
+                PayoutAttempt.attempt == _attempt(promise),
+                PayoutAttempt.conversation_id.is_(None),
+            )
+            .values(conversation_id=outcome.answer["conversation_id"])
+        )
+
+
+def _attempt(promise: Promise) -> int:
+    """Which attempt the promise is of; those that were promised with the payout are the first."""
+    return int(promise.payload.get("attempt", 1))
+
+
+def _wants_approval(tx: Session, payout: Payout, config: Config) -> bool:
+    """The whole of what was asked for counts, so that to split it is no way around."""
+    return payout.approved_at is None and asked_for(tx, payout) > config.payout_hold_over
 
 
 def _held(tx: Session, promise: Promise) -> Payout:

@@ -162,14 +162,17 @@ def _match_lost(tx: Session, now: datetime, config: Config) -> None:
     about the receipt must name this phone as the payer before anything is credited. A claim for
     it may have been a forgery, so one that is not credited yet can be claimed for again.
     """
-    for orphan in orphans.between(tx, orphans.PUSH, now - KEPT, now - config.sending_stuck):
+    for orphan in orphans.due(tx, orphans.PUSH, now=now):
         notice = PushNotice.from_kept(orphan.notice)
-        lost = _in_doubt(tx, notice, orphan.created_at, config)
-        if lost is not None and receipts.find(tx, notice.receipt or "") is None:
+        lost, receipt = _in_doubt(tx, notice, orphan.created_at, config), notice.receipt or ""
+        if lost is not None and receipts.find(tx, receipt) is None:
             orphans.match(orphan, landings.hold(tx, lost, notice, "claimed", now=now), now=now)
-    for orphan in orphans.between(tx, orphans.PUSH, None, now - KEPT):
-        log.error("callback of no known push", ids=[orphan.id])
-        orphans.match(orphan, "unmatched", now=now)
+        elif lost is not None and receipts.waits_in_suspense(tx, receipt):
+            verdict = landings.take_push(tx, lost, notice, now=now, config=config)
+            orphans.match(orphan, verdict, now=now)
+        elif orphans.last_look(orphan):
+            log.error("callback of no known push", ids=[orphan.id])
+            orphans.match(orphan, "unmatched", now=now)
 
 
 def _in_doubt(tx: Session, notice: PushNotice, came_at: datetime, config: Config) -> Deposit | None:

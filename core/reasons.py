@@ -7,12 +7,21 @@ from enum import Enum, auto
 
 @dataclass(frozen=True)
 class PushReason:
-    """Why an STK push brought no money. `alert` marks what is our fault or M-PESA's, not theirs."""
+    """Why an STK push brought no money. `alert` marks what is our fault or M-PESA's, not theirs.
+
+    `by_hand` marks what does not keep the customer from paying the same by paybill.
+    """
 
     sentence: str
     meaning: str
     advice: str
     alert: bool = False
+    by_hand: bool = False
+
+    @property
+    def effect(self) -> str:
+        """What it does to the house, for staff."""
+        return "Alerts: deposits may be failing for everybody." if self.alert else "None."
 
 
 class Act(Enum):
@@ -24,6 +33,14 @@ class Act(Enum):
     DOUBT = auto()  # it may still be paid: ask
 
 
+EFFECTS: Mapping[Act, str] = {
+    Act.RELEASE: "The money goes back to the wallet.",
+    Act.RELEASE_AND_PAUSE: "The money goes back to the wallet, and all payouts are paused.",
+    Act.TOP_UP: "The money stays reserved, and all payouts are paused until we have topped up.",
+    Act.DOUBT: "The money stays reserved until M-PESA says what became of it.",
+}
+
+
 @dataclass(frozen=True)
 class PayoutReason:
     """Why a payout was not paid, as its result said."""
@@ -33,6 +50,11 @@ class PayoutReason:
     meaning: str
     advice: str
 
+    @property
+    def effect(self) -> str:
+        """What it does to the house, for staff."""
+        return EFFECTS[self.act]
+
 
 OURS = (
     "Check shortcode, transaction type and product with M-PESA; deposits fail until it is mended."
@@ -40,7 +62,13 @@ OURS = (
 NOTHING = "Nothing to do: the customer was told and may try again."
 BUSY = "money.why_mpesa_busy"
 DOWN = "money.why_deposits_down"
-UNREACHED = "money.why_no_prompt"
+NO_PROMPT = PushReason(
+    "money.why_no_prompt",
+    "The prompt could not be sent to the phone.",
+    "Frequent? Shorten the prompt.",
+    alert=True,
+    by_hand=True,
+)
 
 PUSH: Mapping[str, PushReason] = {
     "1": PushReason("money.why_low_balance", "Not enough money on M-PESA.", NOTHING),
@@ -56,32 +84,34 @@ PUSH: Mapping[str, PushReason] = {
     "17": PushReason(
         "money.why_same_amount", "Same customer and amount within two minutes.", NOTHING
     ),
-    "26": PushReason(BUSY, "M-PESA is overloaded.", NOTHING),
-    "1001": PushReason("money.why_locked", "Another M-PESA or USSD session was open.", NOTHING),
-    "1019": PushReason("money.why_expired", "M-PESA did not process it in time.", NOTHING),
-    "1025": PushReason(
-        UNREACHED, "The prompt could not be sent.", "Frequent? Shorten the prompt.", alert=True
+    "26": PushReason(BUSY, "M-PESA is overloaded.", NOTHING, by_hand=True),
+    "1001": PushReason(
+        "money.why_locked", "Another M-PESA or USSD session was open.", NOTHING, by_hand=True
     ),
+    "1019": PushReason("money.why_expired", "M-PESA did not process it in time.", NOTHING),
+    "1025": NO_PROMPT,
     "1032": PushReason("money.why_cancelled", "The customer cancelled.", NOTHING),
-    "1037": PushReason("money.why_unreachable", "Phone off, busy, or an old SIM card.", NOTHING),
+    "1037": PushReason(
+        "money.why_unreachable", "Phone off, busy, or an old SIM card.", NOTHING, by_hand=True
+    ),
     "2001": PushReason("money.why_wrong_mpesa_pin", "Wrong M-PESA PIN.", NOTHING),
     "2028": PushReason(DOWN, "Our shortcode may not do this.", OURS, alert=True),
     "8006": PushReason(
         "money.why_mpesa_pin_locked", "The customer's M-PESA PIN is locked.", NOTHING
     ),
-    "9999": PushReason(
-        UNREACHED, "The prompt could not be sent.", "Frequent? Shorten the prompt.", alert=True
-    ),
+    "9999": NO_PROMPT,
     "SFC_IC0003": PushReason(DOWN, "Our shortcode or transaction type is wrong.", OURS, alert=True),
     # Not result codes but names of answers to the push itself, and ends of our own making.
-    "locked": PushReason("money.why_locked", "Another M-PESA session was open.", NOTHING),
+    "locked": PushReason(
+        "money.why_locked", "Another M-PESA session was open.", NOTHING, by_hand=True
+    ),
     "field": PushReason(DOWN, "M-PESA refused a field of our request.", OURS, alert=True),
     "refused": PushReason(DOWN, "M-PESA refused our request.", OURS, alert=True),
     "merchant": PushReason(DOWN, "M-PESA does not know our shortcode.", OURS, alert=True),
     "credentials": PushReason(
         DOWN, "Passkey, password and timestamp do not fit.", "Check the passkey.", alert=True
     ),
-    "never_sent": PushReason(BUSY, "No worker sent it in time.", NOTHING),
+    "never_sent": PushReason(BUSY, "No worker sent it in time.", NOTHING, by_hand=True),
     "may_not_play": PushReason(
         "money.why_may_not_play", "Excluded or closed between asking and sending.", NOTHING
     ),
@@ -96,12 +126,20 @@ QUERY_ENDS = frozenset(
 )
 """Codes of an STK query that end a push; with any other it may still be under way."""
 
-NOT_SENT = PushReason(BUSY, "M-PESA could not be reached; nothing was sent.", NOTHING, alert=True)
+NOT_SENT = PushReason(
+    BUSY, "M-PESA could not be reached; nothing was sent.", NOTHING, alert=True, by_hand=True
+)
 """For every NotSent of a push: the prompt never left, and a late one would only confuse."""
 
 KEEP = "Nothing to do: the status query decides."
 MEND = "Payouts are paused. Mend it with M-PESA, then resume."
 FAILED = "money.why_payout_failed"
+
+
+def _open(meaning: str) -> PayoutReason:
+    """A code that proves neither that it was paid nor that it was not."""
+    return PayoutReason(Act.DOUBT, FAILED, meaning, KEEP)
+
 
 PAYOUT: Mapping[str, PayoutReason] = {
     "1": PayoutReason(
@@ -137,6 +175,15 @@ PAYOUT: Mapping[str, PayoutReason] = {
     "SFC_IC0003": PayoutReason(
         Act.RELEASE, "money.why_not_on_mpesa", "The number is not on M-PESA.", NOTHING
     ),
+    # Of M-PESA's general list: what they mean for a payout is nowhere said.
+    "15": _open("M-PESA took it for a duplicate of another payment."),
+    "17": _open("M-PESA failed inside."),
+    "18": _open("M-PESA did not accept the operator's credential."),
+    "20": _open("M-PESA does not know the operator."),
+    "22": _open("The operator may not act for our shortcode."),
+    "24": _open("M-PESA missed a field of the request."),
+    "25": _open("M-PESA found a field of the request invalid."),
+    "26": _open("M-PESA is overloaded."),
     # Names of answers to the payment request itself: refused before anything was paid.
     "field": PayoutReason(
         Act.RELEASE,
@@ -146,13 +193,17 @@ PAYOUT: Mapping[str, PayoutReason] = {
     ),
     "merchant": PayoutReason(Act.RELEASE_AND_PAUSE, FAILED, "Our shortcode is unknown.", MEND),
     "credentials": PayoutReason(Act.RELEASE_AND_PAUSE, FAILED, "Wrong credentials.", MEND),
+    # Two people found that no statement has it.
+    "proved_dead": PayoutReason(
+        Act.RELEASE, FAILED, "It is not in the organisation statement.", NOTHING
+    ),
     # What a status query found.
     "not_paid": PayoutReason(
         Act.RELEASE, FAILED, "M-PESA says it was cancelled, declined or expired.", NOTHING
     ),
 }
 
-DOUBT = PayoutReason(Act.DOUBT, FAILED, "M-PESA's answer leaves it open.", KEEP)
+DOUBT = _open("M-PESA's answer leaves it open.")
 
 GATEWAY_TROUBLE = frozenset({"no_product", "gateway", "path"})
 """Answers that would refuse every payout alike: nothing was sent, and nothing can be."""

@@ -144,6 +144,11 @@ class TestClock:
         self.looked_at = time.perf_counter()
 
 
+def in_the_way(error: DBAPIError) -> bool:
+    """Whether it is no bug but another transaction, or a lost connection: the whole comes again."""
+    return error.connection_invalidated or _sqlstate(error) in UNDONE
+
+
 _installed: list[Runtime] = []
 
 

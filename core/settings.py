@@ -1,6 +1,6 @@
 """Every setting of the house: its name, its form, and its default where one is safe."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -15,13 +15,28 @@ from core.config_forms import (
     Money,
     Networks,
     Percent,
+    Rates,
     Tokens,
     Url,
     Wait,
     Waits,
 )
+from core.rates import Rate
 
 NO_SECRET = SecretStr("")
+# Safaricom publishes no limits; these are far from what one organisation needs.
+DARAJA_RATES = {
+    "oauth": Rate(1, 5),
+    "stk": Rate(25, 100),
+    "stk_query": Rate(10, 50),
+    "b2c": Rate(25, 100),
+    "status_query": Rate(10, 50),
+    "reversal": Rate(2, 10),
+    "balance": Rate(1, 5),
+    "pull": Rate(1, 10),
+    "pull_register": Rate(1, 2),
+    "c2b_register": Rate(1, 2),
+}
 
 
 def _seconds(seconds: float) -> timedelta:
@@ -85,7 +100,9 @@ class Settings(BaseModel):
     mpesa_b2c_shortcode: str = ""
     mpesa_initiator_name: str = ""
     mpesa_initiator_password: SecretStr = NO_SECRET
+    mpesa_password_set_on: date | None = None
     mpesa_certificate: str = ""
+    mpesa_pull_number: str = ""
     mpesa_production: bool = False
     daraja_base_url: Url
 
@@ -103,7 +120,11 @@ class Settings(BaseModel):
     ussd_no_pin_limit: Money = 1_000_00
     id_required_over: Money = 20_000_00
     daraja_confirm_over: Money = 10_000_00
+    daraja_confirm_cap: Money = 500_000_00
+    refund_hold_over: Money = 10_000_00
+    c2b_accounts: Literal["any", "known"] = "any"
     payout_hold_over: Money = 20_000_00
+    float_low: Money = 50_000_00
     proposal_hours: Count = 24
     dispute_window: Wait = _seconds(3600)
     settle_chunk: Count = 1_000
@@ -121,6 +142,10 @@ class Settings(BaseModel):
     ussd_resume: Wait = _seconds(180)
     ussd_hop_wait: Wait = _seconds(4)
     sms_repeat: Wait = _seconds(60)
+    order_offer: Wait = _seconds(300)
+    order_life: Wait = _seconds(600)
+    claims_per_day: Count = 5
+    claim_retry: Waits = _after(120, 900, 3600)
     stranger_replies_per_day: Count = 3
 
     # Partners
@@ -128,6 +153,9 @@ class Settings(BaseModel):
     at_timeout: Wait = _seconds(9)
     daraja_timeout: Wait = _seconds(30)
     token_margin: Wait = _seconds(60)
+    daraja_rates: Rates = DARAJA_RATES
+    breaker_failures: Count = 5
+    breaker_open: Wait = _seconds(30)
 
     # Promises and payments
     send_retry: Waits = _after(5, 30, 120, 600, 3600)
@@ -140,6 +168,7 @@ class Settings(BaseModel):
     confirm_within: Wait = _seconds(60)
     payout_result_wait: Wait = _seconds(120)
     status_retry: Waits = _after(120, 300, 900, 3600, 10800, 43200)
+    pull_overlap: Wait = _seconds(7200)
 
     @property
     def platform_fee_bp(self) -> int:

@@ -164,6 +164,7 @@ def start(tx: Session, settlement_id: int, *, now: datetime) -> bool:
     """
     row = tx.get_one(Settlement, settlement_id)
     if row.state != SettlementState.APPROVED:
+        _still_approved(tx, tx.get_one(Market, row.market_id), now)
         return row.state != SettlementState.CANCELLED
     if row.due_at > now or row.paused_at is not None:
         return False
@@ -265,7 +266,9 @@ def _still_approved(tx: Session, market: Market, now: datetime) -> bool:
     if market.status == Status.PROPOSED:
         proposals.expire(tx, subject(market.id), now=now)
         if proposals.pending(tx, subject(market.id)) is None:
-            market.status = Status.APPROVED
+            run = newest(tx, market.id)
+            counted = run is not None and run.state == SettlementState.RUNNING
+            market.status = Status.SETTLING if counted else Status.APPROVED
             tx.flush()
     return market.status == Status.APPROVED
 

@@ -55,9 +55,20 @@ class Period(StrEnum):
 
 
 MOVES: dict[Kind, tuple[TransferKind, ...]] = {
-    Kind.DEPOSIT: (TransferKind.DEPOSIT, TransferKind.EXCISE),
+    Kind.DEPOSIT: (
+        TransferKind.DEPOSIT,
+        TransferKind.EXCISE,
+        TransferKind.ATTACHED,
+        TransferKind.REVERSED,
+    ),
     Kind.BET: (TransferKind.STAKE, TransferKind.WON, TransferKind.REFUND, TransferKind.REVERSAL),
-    Kind.PAYOUT: (TransferKind.RESERVE, TransferKind.RELEASE, TransferKind.WITHHOLDING),
+    Kind.PAYOUT: (
+        TransferKind.RESERVE,
+        TransferKind.RELEASE,
+        TransferKind.WITHHOLDING,
+        TransferKind.FROZEN,
+        TransferKind.THAWED,
+    ),
 }
 KIND_OF = {move: kind for kind, moves in MOVES.items() for move in moves}
 MOVES[Kind.OTHER] = tuple(move for move in TransferKind if move not in KIND_OF)
@@ -74,6 +85,10 @@ WORDS: dict[int, str] = {
     TransferKind.ADJUSTMENT: "adjustment",
     TransferKind.REVERSAL: "corrected",
     TransferKind.REPAYMENT: "repaid",
+    TransferKind.ATTACHED: "deposit",
+    TransferKind.REVERSED: "reversed",
+    TransferKind.FROZEN: "frozen",
+    TransferKind.THAWED: "thawed",
 }
 
 
@@ -188,15 +203,17 @@ def short(tx: Session, customer_id: int, lang: str) -> dict[str, Any] | None:
 LINES = text("""
     WITH moves AS (
       SELECT m.seq, m.kind, m.amount, m.balance, m.event_at AS at, m.ref, g.code, NULL AS name,
-             coalesce(r.receipt, o.receipt) AS receipt, o.failure AS reason, s.state
+             coalesce(r.receipt, late.receipt, o.receipt) AS receipt, o.failure AS reason, s.state
         FROM (SELECT id, credit_seq AS seq, kind, amount, credit_balance_after AS balance, event_at,
                      ref
                 FROM transfer WHERE credit_account = :wallet AND credit_seq < :seq
               UNION ALL
               SELECT id, debit_seq, kind, -amount, debit_balance_after, event_at, ref
                 FROM transfer WHERE debit_account = :wallet AND debit_seq < :seq) m
-        LEFT JOIN mpesa_receipt r ON m.kind = 1 AND r.transfer_id = m.id
-        LEFT JOIN payout o ON m.kind IN (6, 8, 10) AND o.id = m.ref
+        LEFT JOIN mpesa_receipt r
+          ON r.transfer_id = CASE m.kind WHEN 1 THEN m.id WHEN 19 THEN m.ref END
+        LEFT JOIN mpesa_receipt late ON late.attached_id = CASE m.kind WHEN 18 THEN m.id END
+        LEFT JOIN payout o ON m.kind IN (6, 8, 10, 20, 21) AND o.id = m.ref
         LEFT JOIN bet b ON m.kind IN (2, 3, 4, 12) AND b.id = m.ref
         LEFT JOIN market g ON g.id = b.market_id
        CROSS JOIN LATERAL (SELECT CASE

@@ -8,6 +8,7 @@ from core.runtime import DELIVER, PROCESS, Runtime
 BATCH = 100  # ids on one bell
 AT_ONCE = 1_000  # ids of one queue found at one strike
 FULL = 100  # bells waiting on a queue; more would only be doubles
+SHORT = 10  # on that of the money, where whoever withdraws now waits behind all of them
 
 
 def sweep(rt: Runtime) -> None:
@@ -17,7 +18,7 @@ def sweep(rt: Runtime) -> None:
         waiting = inbox.due(tx, now=now, limit=AT_ONCE)
         dead = outbox.lost(tx, after=rt.config.sending_stuck)
     for queue in outbox.QUEUES:
-        if rt.queues[queue].count >= FULL:
+        if rt.queues[queue].count >= (SHORT if queue == outbox.MONEY else FULL):
             continue
         with rt.transaction() as tx:
             promises = outbox.due(tx, queue, now=now, limit=AT_ONCE)

@@ -6,15 +6,31 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from core import fates, outbox, payout_results, payouts, proofs, pushes, settling, sweeps, verify
+from core import (
+    balances,
+    fates,
+    operator_password,
+    outbox,
+    payout_results,
+    payouts,
+    proofs,
+    pulls,
+    pushes,
+    refund_results,
+    settling,
+    statement_items,
+    sweeps,
+    verify,
+)
 from core.config import Config
 from core.runtime import Runtime, Tick
 from core.ticks import daily, every
 
 log = structlog.get_logger(__name__)
 
-SECOND = every(timedelta(seconds=1))
+SECOND, MINUTE = every(timedelta(seconds=1)), every(timedelta(minutes=1))
 QUIET_HOUR = 4  # in Nairobi, when few people bet and a long read disturbs nobody
+MORNING, EVENING = 6, 18  # when M-PESA is asked what our accounts hold
 
 
 def prove_books(rt: Runtime) -> None:
@@ -30,9 +46,13 @@ def prove_books(rt: Runtime) -> None:
     log.info("ledger checked", state="broken" if broken else "clean")
 
 
-def _swept(sweep: Callable[[Session, datetime, Config], None]) -> Callable[[Runtime], None]:
+def _swept(sweep: Callable[[Session, datetime, Config], object]) -> Callable[[Runtime], None]:
     """A sweep in a transaction of its own."""
-    return lambda rt: rt.attempt(lambda tx: sweep(tx, rt.now(), rt.config))
+
+    def work(rt: Runtime) -> None:
+        rt.attempt(lambda tx: sweep(tx, rt.now(), rt.config))
+
+    return work
 
 
 TICKS: Sequence[Tick] = (
@@ -43,6 +63,13 @@ TICKS: Sequence[Tick] = (
     Tick("deposits", SECOND, _swept(pushes.sweep)),
     Tick("payouts", SECOND, _swept(payout_results.sweep)),
     Tick("receipts", SECOND, _swept(fates.sweep)),
+    Tick("refunds", SECOND, _swept(refund_results.sweep)),
+    Tick("pull", MINUTE, _swept(pulls.sweep)),
+    Tick("balances", MINUTE, _swept(balances.sweep)),
+    Tick("balance_morning", daily(MORNING), _swept(balances.ask_by_clock)),
+    Tick("balance_evening", daily(EVENING), _swept(balances.ask_by_clock)),
+    Tick("statement_lines", MINUTE, _swept(statement_items.sweep)),
+    Tick("operator_password", daily(MORNING), operator_password.check),
     Tick("forget_releases", every(timedelta(minutes=10)), sweeps.forget_releases),
     Tick("prove_books", daily(QUIET_HOUR), prove_books, queue=outbox.DEFAULT),
 )

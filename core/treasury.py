@@ -87,7 +87,7 @@ def propose(
         "amount": amount,
         "shortcode": shortcode.strip(),
         "value_date": value_date.isoformat(),
-        "reference": reference.strip(),
+        "reference": reference.strip().upper(),
     }
     _check(tx, content, now=now, config=config)
     if not OF_MPESA & set(ACTS[act]):
@@ -159,7 +159,7 @@ def entries(tx: Session, *, limit: int = 50) -> Sequence[TreasuryEntry]:
 
 
 def _waiting(tx: Session, reference: str) -> Proposal:
-    found = proposals.pending(tx, PENDING + reference.strip())
+    found = proposals.pending(tx, PENDING + reference.strip().upper())
     if found is None:
         raise Refusal("staff.treasury_none", reference=reference)
     return found
@@ -171,6 +171,8 @@ def _check(tx: Session, content: Mapping[str, Any], *, now: datetime, config: Co
         raise Refusal("staff.treasury_act")
     if not REFERENCE.fullmatch(content["reference"]):
         raise Refusal("staff.treasury_reference")
+    if _posted(tx, content):
+        raise Refusal("staff.treasury_posted", reference=content["reference"])
     if content["amount"] <= 0:
         raise Refusal("staff.treasury_amount")
     _check_shortcode(content, config)
@@ -180,6 +182,12 @@ def _check(tx: Session, content: Mapping[str, Any], *, now: datetime, config: Co
     holds = _least_held(tx, content)
     if holds is not None and holds < content["amount"]:
         raise Refusal("staff.treasury_short", holds=holds)
+
+
+def _posted(tx: Session, content: Mapping[str, Any]) -> bool:
+    """The bank's paper was posted as this very act before: money that moved once."""
+    same = (TreasuryEntry.reference == content["reference"], TreasuryEntry.act == content["act"])
+    return tx.scalar(select(TreasuryEntry.id).where(*same).limit(1)) is not None
 
 
 def _check_shortcode(content: Mapping[str, Any], config: Config) -> None:

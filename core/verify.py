@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from core.payment_proofs import DISPUTED, PAYOUTS, PENDING, RECEIPTS, STATED, UTILITY
+from core.receipt_proofs import REFUNDS, TAKEN_BACK, WAITING
 from core.runtime import Runtime
 
 SHOWN = 10  # offending rows named for each invariant; one is enough to stop payouts
@@ -202,71 +204,6 @@ REVERSALS = """
         OR t.amount <> d.amount OR t.first <> d.customer_id OR t.last <> d.customer_id
 """
 
-PENDING = """
-    SELECT held.cents AS pending, owed.cents AS payouts
-      FROM (SELECT coalesce(sum(s.total), 0) AS cents
-              FROM account a JOIN sums s ON s.account = a.id WHERE a.kind = 20) held,
-           (SELECT coalesce(sum(amount + tax), 0) AS cents FROM payout WHERE state < 8) owed
-     WHERE held.cents <> owed.cents
-"""
-
-RECEIPTS = """
-    SELECT r.receipt, r.amount, t.id AS transfer, t.kind, t.amount AS moved
-      FROM mpesa_receipt r
-      FULL JOIN (SELECT id, kind, amount,
-                        CASE kind WHEN 1 THEN debit_account ELSE credit_account END AS through
-                   FROM transfer WHERE kind IN (1, 7)) t ON t.id = r.transfer_id
-      LEFT JOIN account a ON a.id = t.through
-     WHERE r.receipt IS NULL OR t.id IS NULL OR r.amount <> t.amount
-        OR (r.direction, t.kind) NOT IN ((1, 1), (2, 7))
-        OR (a.kind, a.shortcode) IS DISTINCT FROM (10, r.shortcode)
-"""
-
-PAYOUTS = """
-    SELECT p.id AS payout, p.state,
-           count(*) FILTER (WHERE t.key = ledger_row_key(6, p.id, 0)) AS reserved,
-           count(*) FILTER (WHERE t.key = ledger_key(p.key, 'paid')) AS paid,
-           count(*) FILTER (WHERE t.key = ledger_key(p.key, 'release')) AS released
-      FROM payout p
-      LEFT JOIN transfer t ON t.ref = p.id AND t.kind IN (6, 7, 8, 10)
-                          AND t.amount = CASE t.kind WHEN 7 THEN p.amount WHEN 10 THEN p.tax
-                                                     ELSE p.amount + p.tax END
-     GROUP BY p.id, p.state, p.tax
-    HAVING (count(*) FILTER (WHERE t.kind = 6 AND t.key = ledger_row_key(6, p.id, 0)),
-            count(*) FILTER (WHERE t.kind = 7 AND t.key = ledger_key(p.key, 'paid')),
-            count(*) FILTER (WHERE t.kind = 8 AND t.key = ledger_key(p.key, 'release')),
-            count(*) FILTER (WHERE t.kind = 10 AND t.key = ledger_key(p.key, 'withholding')),
-            count(t.id))
-           IS DISTINCT FROM
-           (1::bigint, (p.state = 8)::int::bigint, (p.state > 8)::int::bigint,
-            (p.state = 8 AND p.tax > 0)::int::bigint,
-            1 + (p.state > 7)::int::bigint + (p.state = 8 AND p.tax > 0)::int::bigint)
-    UNION ALL
-    SELECT t.ref, NULL, NULL, NULL, t.id
-      FROM transfer t LEFT JOIN payout p ON p.id = t.ref
-     WHERE t.kind IN (6, 7, 8, 10) AND p.id IS NULL
-"""
-
-UTILITY = """
-    SELECT a.shortcode, coalesce(-s.total, 0) AS ledger, coalesce(rows.cents, 0) AS receipts
-      FROM account a
-      LEFT JOIN sums s ON s.account = a.id
-      LEFT JOIN (SELECT shortcode, sum(CASE direction WHEN 1 THEN amount ELSE -amount END) AS cents
-                   FROM mpesa_receipt GROUP BY shortcode) rows ON rows.shortcode = a.shortcode
-      LEFT JOIN LATERAL (
-        SELECT sum(CASE WHEN t.debit_account = a.id THEN t.amount ELSE -t.amount END) AS cents
-          FROM transfer t JOIN treasury_entry e ON e.transfer_id = t.id
-         WHERE a.id IN (t.debit_account, t.credit_account)) moved ON true
-      LEFT JOIN LATERAL (
-        SELECT sum(t.amount) AS cents
-          FROM transfer t JOIN payout p ON p.id = t.ref AND p.state = 8
-         WHERE t.kind = 16 AND t.credit_account = a.id
-           AND t.key = ledger_key(p.key, 'charge')) charged ON true
-     WHERE a.kind = 10
-       AND coalesce(-s.total, 0) <> coalesce(rows.cents, 0) + coalesce(moved.cents, 0)
-                                    - coalesce(charged.cents, 0)
-"""
-
 TREASURY = """
     SELECT coalesce(e.transfer_id, t.id) AS transfer, e.amount, t.amount AS moved
       FROM treasury_entry e
@@ -358,6 +295,11 @@ INVARIANTS: tuple[tuple[int, str, str], ...] = (
     (4, "what is pending is owed to payouts", PENDING),
     (5, "a receipt is credited once", RECEIPTS),
     (5, "a payout has one end", PAYOUTS),
+    (5, "what is disputed belongs to open incidents", DISPUTED),
+    (5, "what waits for its owner is what its receipts say", WAITING),
+    (5, "what M-PESA took back is what it had brought", TAKEN_BACK),
+    (5, "a refund is paid once", REFUNDS),
+    (5, "what the statement agreed with has not changed", STATED),
     (6, "the M-PESA account is receipts in less receipts out", UTILITY),
     (6, "treasury entries are posted once", TREASURY),
     (6, "closed days are what they were", CLOSED_DAYS),

@@ -22,6 +22,7 @@ from demo import engines, settings
 from simulator.keys import Keys
 
 ROOT = Path(__file__).parents[1]
+TOLD = ROOT / ".demo" / "environment"
 INTERRUPTED = 130  # how honcho reports Ctrl-C
 PORT = 8000  # of the house; the simulated world takes the next one
 
@@ -35,7 +36,8 @@ def main() -> None:
     with engines.running(os.environ, throwaway=False) as urls, engines.own_folder() as folder:
         environ = _environment(urls, folder / "mpesa.pem")
         _migrate(environ)
-        sys.exit(_play(environ, stay=stay))
+        with _told(environ) if stay else contextlib.nullcontext():
+            sys.exit(_play(environ, stay=stay))
 
 
 def _environment(urls: engines.Urls, key_file: Path) -> dict[str, str]:
@@ -56,6 +58,20 @@ def _environment(urls: engines.Urls, key_file: Path) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         "DISPUTE_WINDOW": "0",  # nobody wants to wait an hour for the end of a story
     }
+
+
+@contextlib.contextmanager
+def _told(environ: Mapping[str, str]) -> Iterator[None]:
+    """The demo's settings in a file while it runs, for `make flask`."""
+    TOLD.parent.mkdir(exist_ok=True)
+    ours = {name: value for name, value in environ.items() if os.environ.get(name) != value}
+    lines = (f"{name}={shlex.quote(value)}\n" for name, value in ours.items() if name != "PATH")
+    TOLD.touch(mode=0o600)
+    TOLD.write_text("".join(lines))
+    try:
+        yield
+    finally:
+        TOLD.unlink(missing_ok=True)
 
 
 def _ports(environ: Mapping[str, str]) -> tuple[int, int]:

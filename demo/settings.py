@@ -62,7 +62,9 @@ def world(*, web: str, port: int, key_file: str = "") -> dict[str, str]:
         "sms_callback": f"{aggregator}/sms",
         "delivery_callback": f"{aggregator}/sms/delivery",
         "optout_callback": f"{aggregator}/sms/optout",
-        "c2b_confirmation": f"{paybill}/confirmation",
+        "c2b_confirmation": f"{paybill}/confirm",
+        "c2b_validation": f"{paybill}/validate",
+        "b2c_charges": "0",  # the house of the demo has been told no tariff
         "at_username": "house",
         "at_api_key": _credential("AT_API_KEY"),
         "sender_ids": f"{SENDER},{SMS_CODE}",

@@ -25,6 +25,7 @@ READ_ONLY = (
     "settlement_share",
     "dividend",
     "mpesa_receipt",
+    "payout_incident",
     "play_limit",
     "play_change",
     "alembic_version",

@@ -1,83 +1,78 @@
-"""The Daraja client: what the house asks of M-PESA, and its answers sorted by what they mean.
+"""The Daraja client: what the house asks of M-PESA, field by field.
 
 Each sender takes a request in the house's words and returns the answer in the house's words, or
-raises NotSent, Rejected or Unknown. Nothing here tries a money request twice, but for the one case
-where the gateway refused our token and M-PESA never saw it.
+raises NotSent, Rejected or Unknown.
 """
 
-import base64
-import time
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import requests
-import structlog
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.x509 import load_pem_x509_certificate
 from redis import Redis
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError
 
 from core import phone
 from core.config import Config
-from core.errors import NotSent, Unknown
+from core.errors import Unknown
 from core.runtime import Sender
-from mpesa import answers
-from mpesa.token import SharedToken
+from mpesa import answers, pulled, secrets
+from mpesa.line import Line
+from mpesa.secrets import NAIROBI
 
-log = structlog.get_logger(__name__)
-
-NAIROBI = ZoneInfo("Africa/Nairobi")
-REFERENCE_LENGTH, DESCRIPTION = 12, "Deposit"  # AccountReference at most 12, TransactionDesc 13
+REFERENCE = re.compile(r"[A-Z0-9]{1,12}")  # AccountReference
+DESCRIPTION = "Deposit"  # TransactionDesc, 13 characters at most
 REMARKS = "Payout"
 IN_FLIGHT = "4999"  # an STK query's way to say that the customer has not answered yet
+WHEN_SILENT = "Completed"  # what M-PESA does with a payment when our validation does not answer
+SHORTCODE, REVERSAL_SHORTCODE = "4", "11"  # kinds of identifier
 
-OAUTH = "/oauth/v1/generate?grant_type=client_credentials"
 PATHS = {
     answers.STK: "/mpesa/stkpush/v1/processrequest",
     answers.STK_QUERY: "/mpesa/stkpushquery/v1/query",
     answers.B2C: "/mpesa/b2c/v3/paymentrequest",
     answers.STATUS: "/mpesa/transactionstatus/v1/query",
+    answers.REVERSAL: "/mpesa/reversal/v1/request",
+    answers.BALANCE: "/mpesa/accountbalance/v1/query",
+    answers.C2B_REGISTER: "/mpesa/c2b/v2/registerurl",
+    answers.PULL_REGISTER: "/pulltransactions/v1/register",
+    answers.PULL: "/pulltransactions/v1/query",
 }
 
 
 class Daraja:
-    """One organisation's line to M-PESA."""
+    """What one organisation asks of M-PESA. Amounts are cents, and extra words are not read."""
 
     def __init__(self, config: Config, redis: Redis, clock: Callable[[], datetime]) -> None:
         self.config, self.clock = config, clock
-        self.base_url = config.daraja_base_url.rstrip("/")
-        self.timeout = (
-            config.connect_timeout.total_seconds(),
-            config.daraja_timeout.total_seconds(),
-        )
-        self.token = SharedToken(
-            redis,
-            config.data_keys,
-            account=f"{self.base_url}|{config.mpesa_consumer_key.get_secret_value()}",
-            margin=config.token_margin,
-            mint=self._mint,
-        )
+        self.line = Line(config, redis, clock)
 
     def senders(self) -> dict[str, Sender]:
-        """What the outbox's kinds of M-PESA promise are sent with."""
+        """What the outbox's kinds of M-PESA promise are sent with, and what only staff ask."""
         return {
+            answers.OAUTH: self.log_in,
             answers.STK: self.push,
             answers.STK_QUERY: self.ask_push,
             answers.B2C: self.pay,
+            "b2c_refund": self.pay,  # the same product, promised for another reason
             answers.STATUS: self.ask_status,
+            answers.REVERSAL: self.reverse,
+            answers.BALANCE: self.ask_balance,
+            answers.PULL: self.pull,
+            answers.PULL_REGISTER: self.register_pull,
+            answers.C2B_REGISTER: self.register_paybill,
         }
 
+    def log_in(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have a token, which is not told; raises NotSent where there is none to be had."""
+        self.line.token.current()
+        return {}
+
     def push(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Prompt a phone for its M-PESA PIN: `phone`, `amount` in cents, `ref`."""
+        """Prompt a phone for its M-PESA PIN: `phone`, `amount`, `ref`."""
         till = self.config.mpesa_till_number
         payer = int(phone.daraja(request["phone"]))
-        assert len(request["ref"]) <= REFERENCE_LENGTH, request["ref"]
+        ref = request["ref"]
+        assert REFERENCE.fullmatch(ref), ref
         answer = self._post(
             answers.STK,
             {
@@ -88,7 +83,7 @@ class Daraja:
                 "PartyB": int(till or self.config.mpesa_shortcode),
                 "PhoneNumber": payer,
                 "CallBackURL": self._door("stk"),
-                "AccountReference": request["ref"],
+                "AccountReference": ref,
                 "TransactionDesc": DESCRIPTION,
             },
         )
@@ -108,13 +103,13 @@ class Daraja:
         return {"code": code, "detail": str(answer.get("ResultDesc") or "")}
 
     def pay(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Pay out: `phone`, `amount` in cents, and `ocid`, which M-PESA pays at most once."""
+        """Pay out: `phone`, `amount`, and `ocid`, which M-PESA pays at most once."""
         answer = self._post(
             answers.B2C,
             {
                 "OriginatorConversationID": request["ocid"],
                 "InitiatorName": self.config.mpesa_initiator_name,
-                "SecurityCredential": self._security_credential(),
+                "SecurityCredential": self._credential(),
                 "CommandID": "BusinessPayment",
                 "Amount": _shillings(request["amount"]),
                 "PartyA": int(self.config.mpesa_b2c_shortcode),
@@ -137,130 +132,114 @@ class Daraja:
                 "OriginalConversationID": request["ocid"],
             }
         )
+        asked = {
+            **self._as_operator("TransactionStatusQuery", "Status"),
+            **subject,
+            "PartyA": int(request["shortcode"]),
+            "IdentifierType": SHORTCODE,
+            **self._doors("status"),
+        }
+        return _conversation(self._post(answers.STATUS, asked))
+
+    def reverse(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Give a paybill payment back: `receipt`, `amount`, `shortcode`; the result comes later."""
+        asked = {
+            **self._as_operator("TransactionReversal", "Refund"),
+            "TransactionID": request["receipt"],
+            "Amount": _shillings(request["amount"]),
+            "ReceiverParty": int(request["shortcode"]),
+            "RecieverIdentifierType": REVERSAL_SHORTCODE,  # sic
+            **self._doors("reversal"),
+        }
+        return _conversation(self._post(answers.REVERSAL, asked))
+
+    def ask_balance(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask what `shortcode` holds, or the one that receives deposits; the answer comes later."""
+        asked = {
+            **self._as_operator("AccountBalance", "Balance"),
+            "PartyA": int(request.get("shortcode") or self.config.mpesa_shortcode),
+            "IdentifierType": SHORTCODE,
+            **self._doors("balance"),
+        }
+        return _conversation(self._post(answers.BALANCE, asked))
+
+    def pull(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The paybill payments from `start` to `end`, a hundred from the `offset`-th on.
+
+        Moments are aware, or ISO text that is; M-PESA knows the last 48 hours.
+        """
         answer = self._post(
-            answers.STATUS,
+            answers.PULL,
             {
-                "Initiator": self.config.mpesa_initiator_name,
-                "SecurityCredential": self._security_credential(),
-                "CommandID": "TransactionStatusQuery",
-                **subject,
-                "PartyA": int(request["shortcode"]),
-                "IdentifierType": "4",
-                "ResultURL": self._door("status/result"),
-                "QueueTimeOutURL": self._door("status/timeout"),
-                "Remarks": "Status",
-                "Occasion": "Status",
+                "ShortCode": request.get("shortcode") or self.config.mpesa_shortcode,
+                "StartDate": _in_nairobi(request["start"]),
+                "EndDate": _in_nairobi(request["end"]),
+                "OffSetValue": str(request.get("offset") or 0),
             },
         )
-        return _conversation(answer)
+        return {"receipt": _reference(answer), "rows": pulled.rows(answer)}
+
+    def register_pull(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask to be let use the pull API, once; to have asked before is a yes."""
+        answer = self._post(
+            answers.PULL_REGISTER,
+            {
+                "ShortCode": self.config.mpesa_shortcode,
+                "RequestType": "Pull",
+                "NominatedNumber": self.config.mpesa_pull_number,
+                "CallBackURL": self._door("stk"),  # asked for, and never called
+            },
+        )
+        return _registered(answer)
+
+    def register_paybill(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Tell M-PESA the two paybill addresses; production takes them once."""
+        answer = self._post(
+            answers.C2B_REGISTER,
+            {
+                "ShortCode": int(self.config.mpesa_shortcode),
+                "ResponseType": WHEN_SILENT,
+                "ConfirmationURL": self._paybill_door("confirm"),
+                "ValidationURL": self._paybill_door("validate"),
+            },
+        )
+        return _registered(answer)
 
     def _post(self, product: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One POST, sorted; with a new token, once, where the gateway refused the one we had."""
-        token = self.token.current()
-        try:
-            return self._post_once(product, body, token)
-        except answers.StaleToken:
-            return self._post_once(product, body, self.token.current(instead_of=token))
-
-    def _post_once(self, product: str, body: Mapping[str, Any], token: str) -> Mapping[str, Any]:
-        headers = {"Authorization": f"Bearer {token}"}
-        status, found = self._send("POST", PATHS[product], product, headers=headers, json=body)
-        return answers.read(product, status, found)
-
-    def _mint(self) -> tuple[str, int]:
-        """A new token and its life in seconds. Whatever goes wrong, no money was asked for."""
-        secret = self.config.mpesa_consumer_secret.get_secret_value()
-        auth = (self.config.mpesa_consumer_key.get_secret_value(), secret)
-        try:
-            status, found = self._send("GET", OAUTH, "oauth", auth=auth)
-        except Unknown as error:
-            raise NotSent(f"no token: {error.detail}", code="token") from error
-        if status != 200 or found is None or not found.get("access_token"):
-            raise NotSent(f"no token: {status}", code="token")
-        # Documented as a number, seen as a string; what is neither is a token for this once.
-        seconds = str(found.get("expires_in"))
-        return str(found["access_token"]), int(seconds) if seconds.isdecimal() else 0
-
-    def _send(
-        self, method: str, path: str, product: str, **request: Any
-    ) -> tuple[int, Mapping[str, Any] | None]:
-        """One request on a connection of its own, and its answer's status and JSON object.
-
-        A connection from a pool may be half dead: what is written to it can be lost or done twice.
-        Redirects are not followed, since that would be a second POST.
-        """
-        started = time.perf_counter()
-        with requests.Session() as line:
-            line.trust_env = False  # no proxy, and no .netrc that would replace our token
-            line.mount("https://", Handshaking())
-            try:
-                response = line.request(
-                    method,
-                    self.base_url + path,
-                    timeout=self.timeout,
-                    allow_redirects=False,
-                    **request,
-                )
-            except requests.RequestException as error:
-                meaning = answers.of_failure(error)
-                log.warning("daraja gave no answer", product=product, error_code=meaning.code)
-                raise meaning from error
-        seconds = round(time.perf_counter() - started, 3)
-        log.info("daraja answered", product=product, status=response.status_code, seconds=seconds)
-        return response.status_code, _json_object(response)
+        return self.line.post(product, PATHS[product], body)
 
     def _password(self) -> dict[str, Any]:
-        """Shortcode, password and the timestamp inside it; the one moment serves both."""
-        shortcode = self.config.mpesa_shortcode
-        stamp = self.clock().astimezone(NAIROBI).strftime("%Y%m%d%H%M%S")
-        secret = f"{shortcode}{self.config.mpesa_passkey.get_secret_value()}{stamp}"
-        password = base64.b64encode(secret.encode()).decode()
-        return {"BusinessShortCode": int(shortcode), "Password": password, "Timestamp": stamp}
+        passkey = self.config.mpesa_passkey.get_secret_value()
+        return secrets.password(self.config.mpesa_shortcode, passkey, self.clock())
 
-    def _security_credential(self) -> str:
-        """The operator's password for M-PESA's eyes; made for each request and kept nowhere."""
-        password = self.config.mpesa_initiator_password.get_secret_value().encode()
-        key = load_pem_x509_certificate(self.config.mpesa_certificate.encode()).public_key()
-        assert isinstance(key, RSAPublicKey), "M-PESA's certificate holds an RSA key"
-        return base64.b64encode(key.encrypt(password, PKCS1v15())).decode()
+    def _credential(self) -> str:
+        password = self.config.mpesa_initiator_password.get_secret_value()
+        return secrets.credential(password, self.config.mpesa_certificate)
+
+    def _as_operator(self, command: str, remarks: str) -> dict[str, Any]:
+        """What every question of the operator begins with."""
+        return {
+            "Initiator": self.config.mpesa_initiator_name,
+            "SecurityCredential": self._credential(),
+            "CommandID": command,
+            "Remarks": remarks,
+            "Occasion": remarks,
+        }
+
+    def _doors(self, name: str) -> dict[str, str]:
+        """Where its result goes, and the word that it waited too long."""
+        return {
+            "ResultURL": self._door(f"{name}/result"),
+            "QueueTimeOutURL": self._door(f"{name}/timeout"),
+        }
 
     def _door(self, name: str) -> str:
         token = self.config.daraja_hook_token[0].get_secret_value()
         return f"{self.config.public_url.rstrip('/')}/hooks/{token}/{name}"
 
-
-class Handshake(HTTPSConnection):
-    """A TLS connection that fails to come about as one that never did, whatever the reason.
-
-    Otherwise an error of the handshake looks like one in the middle of the answer, and the first
-    surely sent nothing while the second may have paid.
-    """
-
-    def connect(self) -> None:
-        """Open the socket and shake hands; raises NewConnectionError where either fails."""
-        try:
-            super().connect()
-        except NewConnectionError:
-            raise
-        except (OSError, HTTPError) as error:
-            self.close()
-            raise NewConnectionError(self, f"no TLS: {type(error).__name__}") from error
-
-
-class HandshakePool(HTTPSConnectionPool):
-    """A pool whose connections are Handshakes."""
-
-    ConnectionCls = Handshake
-
-
-class Handshaking(HTTPAdapter):
-    """Sends over Handshakes, never twice."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As its parent, with our kind of connection."""
-        super().init_poolmanager(*args, **kwargs)
-        known = self.poolmanager.pool_classes_by_scheme
-        self.poolmanager.pool_classes_by_scheme = {**known, "https": HandshakePool}
+    def _paybill_door(self, name: str) -> str:
+        token = self.config.c2b_hook_token[0].get_secret_value()
+        return f"{self.config.public_url.rstrip('/')}/hooks/{token}/c2b/{name}"
 
 
 def _conversation(answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -272,15 +251,23 @@ def _conversation(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
+def _registered(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"receipt": _reference(answer), "detail": str(answer.get("ResponseDescription") or "")}
+
+
+def _reference(answer: Mapping[str, Any]) -> str:
+    """M-PESA's own name for an answer; one of its APIs misspells it."""
+    names = ("ResponseRefID", "OriginatorCoversationID", "OriginatorConversationID")
+    return next((str(answer[name]) for name in names if answer.get(name)), "")
+
+
 def _shillings(cents: int) -> int:
     shillings, rest = divmod(cents, 100)
     assert rest == 0, f"M-PESA moves whole shillings: {cents} cents"
     return shillings
 
 
-def _json_object(response: requests.Response) -> Mapping[str, Any] | None:
-    try:
-        found = response.json()
-    except ValueError:
-        return None
-    return found if isinstance(found, Mapping) else None
+def _in_nairobi(moment: datetime | str) -> str:
+    read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    assert read.tzinfo is not None, f"no zone: {moment}"
+    return read.astimezone(NAIROBI).strftime("%Y-%m-%d %H:%M:%S")

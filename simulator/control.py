@@ -8,11 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from simulator.aggregator.ussd import Busy, NoSession
-from simulator.daraja import b2c
 from simulator.daraja.refusals import ERRORS
 from simulator.faults import PRODUCTS, SCENARIOS, Fault
 from simulator.handsets import number_of
-from simulator.payments import Payout
 from simulator.world import World
 
 bp = Blueprint("control", __name__, url_prefix="/control")
@@ -91,7 +89,7 @@ def settings() -> Response:
 @with_lock
 def change_settings() -> Response:
     """Any field of Settings, from now on."""
-    world().settings = world().settings.told(told())
+    world().tell(told())
     return jsonify(ok=True)
 
 
@@ -178,74 +176,6 @@ def disarm(fault_id: int | None = None) -> Response:
     world().faults.disarm(fault_id)
     world().stir()
     return jsonify(ok=True)
-
-
-# -- M-PESA
-
-
-@bp.get("/books")
-@with_lock
-def books() -> Response:
-    here = world()
-    return jsonify(
-        totals=here.books.totals(),
-        discrepancies=here.books.discrepancies(),
-        people=[asdict(person) | {"pin": "****"} for person in here.books.people.values()],
-        organisations=[asdict(house) for house in here.books.organisations.values()],
-        transactions=[line.shown() for line in here.books.transactions],
-    )
-
-
-@bp.post("/float")
-@with_lock
-def set_float() -> Response:
-    """`shortcode` (else the B2C one) and `utility`: treasury fills or empties the account."""
-    body, here = told(), world()
-    shortcode = str(body.get("shortcode") or here.settings.b2c_shortcode)
-    if here.organisation(shortcode) is None:
-        raise LookupError(f"no organisation {shortcode}")
-    here.books.set_float(shortcode, int(body["utility"]))
-    here.stir()
-    return jsonify(ok=True)
-
-
-@bp.get("/payouts")
-@with_lock
-def payouts() -> Response:
-    return jsonify([_payout(payout) for payout in world().payouts.values()])
-
-
-@bp.post("/payouts/<originator_id>")
-def end_payout(originator_id: str) -> Response:
-    """`end`: `pays` (and tells), or a status such as Cancelled that only a query will show."""
-    payout = world().payouts.get(originator_id)
-    if payout is None:
-        raise LookupError(f"no payout {originator_id}")
-    end = str(told().get("end", "pays"))
-    if end == "pays":
-        b2c.carry_out(world(), payout)
-    else:
-        b2c.fail(world(), payout, end)
-    return jsonify(_payout(payout))
-
-
-def _payout(payout: Payout) -> dict[str, Any]:
-    return {
-        "originator_id": payout.originator_id,
-        "conversation_id": payout.conversation_id,
-        "phone": payout.phone,
-        "amount": payout.amount,
-        "status": payout.status,
-        "receipt": payout.line.receipt if payout.line else None,
-        "faults": payout.plan.names(),
-    }
-
-
-@bp.post("/tokens/kill")
-@with_lock
-def kill_token() -> Response:
-    world().tokens.kill()
-    return jsonify(minted=world().tokens.minted)
 
 
 # -- callbacks

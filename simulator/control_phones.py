@@ -149,12 +149,16 @@ def answer_stk(number: str) -> Response:
 
 @bp.post("/<number>/pay")
 def pay(number: str) -> Response:
-    """Pays a paybill by hand: `account`, `amount`, `shortcode` (else the house's)."""
+    """Pays a paybill or till by hand: `account`, `amount`, `shortcode` (else the house's paybill).
+
+    `deliver` false: the confirmation is never sent.
+    """
     body = told()
     here, phone = _phone(number)
     line = c2b.pay_by_hand(
         here, phone.number, shortcode=str(body.get("shortcode") or here.settings.shortcode),
         account=str(body.get("account", "")), amount=int(body["amount"]),
+        deliver=bool(body.get("deliver", True)),
     )  # fmt: skip
     return jsonify(line.shown())
 

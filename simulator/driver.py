@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from simulator import exchange, gsm7
 
@@ -227,9 +227,17 @@ class Phone(_Line):
         self._state = self.post(f"{self._path}/stk", ignore=True)
         return self
 
-    def pay_paybill(self, amount: int, *, account: str = "", shortcode: str = "") -> str:
-        """Pays by hand from the M-PESA menu; the receipt."""
-        paid = self.post(f"{self._path}/pay", amount=amount, account=account, shortcode=shortcode)
+    def pay_paybill(
+        self, amount: int, *, account: str = "", shortcode: str = "", deliver: bool = True
+    ) -> str:
+        """Pays by hand from the M-PESA menu; the receipt. Without `deliver` the house is not told.
+
+        `shortcode` is the house's paybill unless given; its till takes no account.
+        """
+        paid = self.post(
+            f"{self._path}/pay", amount=amount, account=account, shortcode=shortcode,
+            deliver=deliver,
+        )  # fmt: skip
         return str(paid["receipt"])
 
     def change(self, **to: Any) -> "Phone":
@@ -302,6 +310,23 @@ class Network(_Line):
 
     def set_float(self, utility: int, *, shortcode: str = "") -> None:
         self.post("/float", utility=utility, shortcode=shortcode)
+
+    def treasury(self, act: str, amount: int, *, shortcode: str = "") -> str:
+        """The house moves money of its own: "top up", "utility to bank" and so on; the receipt."""
+        moved = self.post("/treasury", act=act, amount=amount, shortcode=shortcode)
+        return str(moved["receipt"])
+
+    def reverse(self, receipt: str) -> str:
+        """M-PESA takes a customer's payment back by itself; the reversal's receipt."""
+        return str(self.post("/reverse", receipt=receipt)["receipt"])
+
+    def statement(self, shortcode: str = "", **asked: str) -> str:
+        """The organisation's CSV: `account`, `dates` (iso or dmy), `since`, `until`."""
+        query = urlencode({"shortcode": shortcode, **asked})
+        reply = exchange.send("GET", f"{self.base_url}/control/statement?{query}")
+        if reply.status != 200:
+            raise Trouble(f"the portal says {reply.status}: {reply.text}")
+        return reply.text
 
     def payouts(self) -> list[dict[str, Any]]:
         """Every payout that was accepted, with how it stands."""

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.handsets import number_of
+
 # product -> what a scenario can be armed on
 PRODUCTS = (
-    "oauth", "stk", "stk_query", "b2c", "status", "c2b",
+    "oauth", "stk", "stk_query", "b2c", "status", "balance", "reversal", "pull",
+    "c2b", "c2b_validation", "c2b_register",
     "sms", "sms_in", "delivery", "ussd", "ussd_end",
 )  # fmt: skip
 
@@ -19,6 +22,8 @@ SCENARIOS: dict[str, str] = {
     "spikeArrest429": "the gateway refuses: 429 with its own envelope",
     "tokenInvalidated": "somebody else minted a token: this one is dead",
     "rejectsSync": "the request is refused in the answer [error: a name of `errors`, or code]",
+    "refusesV3": "the gateway refuses: 403.002.1001",
+    "duplicateOCID": "the answer says that the id was used before [pays=false]",
     # it happens, but the answer does not say so
     "losesSync": "it happens, the answer is lost with the connection",
     "dropConnectionAfterProcessing": "the same as losesSync",
@@ -28,18 +33,28 @@ SCENARIOS: dict[str, str] = {
     "slow": "it happens, the answer comes late [seconds=5, before=true: it happens late too]",
     # what follows
     "losesCallback": "it happens, nobody is told",
+    "lateCallback": "the callback takes its time [seconds=5]",
+    "contradicts": "after the callback another one says that it failed [code]",
     "duplicatesCallback": "the callback is sent several times at once [count=3]",
     "callbackBeforeAck": "the callback arrives before the answer (a waiting prompt is paid)",
     "neverAnswers": "accepted, then nothing happens at all",
     "disagrees": "the callback says it failed, the books say it was paid [code]",
     "stringTypes": "numbers in the callback are strings",
     "wrongAmount": "the callback tells another amount [says]",
+    "wrongPhone": "the callback tells another phone [says]",
+    "wrongShortcode": "the confirmation tells another paybill [says]",
+    "maskedPhone": "the callback shows only parts of the phone's number",
+    "noPhone": "the callback does not name the phone",
+    "noReceipt": "the callback says paid and names no receipt",
+    "shuffledItems": "the callback's items come in another order",
     "resultCode": "it fails with this code [code, desc]",
     "credentialError": "the initiator information is invalid (2001)",
     "queueTimeoutEcho": "the request comes back to QueueTimeOutURL [shape=echo|result, pays=false]",
     "lateSuccessAfter1037": "a 1037 is told while the prompt stays, and can still be paid",
     "query4999": "the query says that the payment is under processing",
     "c2bAlsoForStk": "the payment is confirmed as C2B too, with the same receipt",
+    "unknownOCID": "a status query finds nothing (25)",
+    "otherKeys": "a pull answers with its keys spelled the other way",
     "echoesPaymentId": "a status result carries the payment's OriginatorConversationID",
     # the aggregator
     "invalidSenderId": "201 without recipients",
@@ -47,6 +62,12 @@ SCENARIOS: dict[str, str] = {
     "deliveryStatus": "these delivery reports are sent [statuses=Failed, reason]",
     "duplicatesHop": "each USSD hop is sent several times at once [count=2]",
     "losesReply": "the house answers, the customer never sees it",
+}
+
+# Other names for the same.
+ALIASES = {
+    "tokenInvalidatedByOtherWorker": "tokenInvalidated",
+    "customerPays": "losesCallback",
 }
 
 
@@ -110,6 +131,7 @@ class Faults:
         params: dict[str, Any] | None = None,
     ) -> Fault:
         """Arms one for so many requests (0: for all to come). ValueError on unknown names."""
+        scenario = ALIASES.get(scenario, scenario)
         if scenario not in SCENARIOS:
             raise ValueError(f"no such scenario: {scenario}")
         if on not in PRODUCTS:
@@ -117,6 +139,20 @@ class Faults:
         fault = Fault(next(self._ids), scenario, on, phone, amount, times or None, params or {})
         self._armed.append(fault)
         return fault
+
+    def arm_standing(self, told: str) -> None:
+        """`on:who:scenario[:name=value]`, comma between; who is a number, `=77` or `*` for all.
+
+        They meet every request that fits. ValueError on what cannot be read.
+        """
+        for entry in filter(None, (part.strip() for part in told.split(","))):
+            on, who, scenario, *params = entry.split(":")
+            number = "" if who == "*" or who.startswith("=") else number_of(who)
+            self.arm(
+                scenario, on, phone=number or None, times=0,
+                amount=int(who[1:]) if who.startswith("=") else None,
+                params=dict(param.split("=", 1) for param in params),
+            )  # fmt: skip
 
     def take(self, on: str, *, phone: str | None = None, amount: int | None = None) -> Plan:
         """The plan for one request: the oldest fitting fault of each scenario, used up by one."""

@@ -18,8 +18,9 @@ def phones() -> Response:
     asked = [number.strip() for number in request.args.get("phones", "").split(",")]
     numbers = [number for number in asked if number][:2] or list(PHONES)
     page = render_template(
-        "phones.html", numbers=numbers, keys=KEYS, code=told.codes[0], short_code=told.short_code
-    )
+        "phones.html", numbers=numbers, keys=KEYS, code=told.codes[0], short_code=told.short_code,
+        paybill=told.shortcode, till=told.till_number, payer=told.b2c_shortcode,
+    )  # fmt: skip
     response = Response(page)
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"

@@ -1,4 +1,4 @@
-"""A push and a payout, as M-PESA remembers them beside its books."""
+"""A push, a payout and a paybill's addresses, as M-PESA remembers them beside its books."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,3 +43,13 @@ class Payout:
     request: dict[str, Any] = field(repr=False)
     status: str = "Authorized"
     line: Transaction | None = None
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a paybill's payments are validated and confirmed, and what silence means."""
+
+    confirmation: str
+    validation: str
+    version: str = "v2"
+    on_silence: str = "Completed"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from simulator import control, control_phones, page
+from simulator import control, control_mpesa, control_phones, page
 from simulator.aggregator import ussd
 from simulator.aggregator import web as aggregator
 from simulator.daraja import stk
@@ -19,6 +19,7 @@ from simulator.world import World
 LOOK_EVERY = 0.5  # seconds
 
 control.bp.register_blueprint(control_phones.bp)
+control.bp.register_blueprint(control_mpesa.bp)
 
 
 def create_app(world: World) -> Flask:

@@ -22,7 +22,8 @@ class Settings:
     sms_callback: str = ""
     delivery_callback: str = ""
     optout_callback: str = ""
-    c2b_confirmation: str = ""
+    c2b_confirmation: str = ""  # until addresses are registered
+    c2b_validation: str = ""
 
     # The aggregator's account. An empty name, key or list accepts any.
     at_username: str = ""
@@ -62,7 +63,15 @@ class Settings:
     strict_tokens: bool = True  # a new token kills the one before
     strict_urls: bool = True  # M-PESA refuses addresses with "query", "mpesa" and the like in them
     c2b_copy: bool = False  # every STK payment is also confirmed as C2B
+    c2b_version: str = "v2"  # until addresses are registered: v1 hashes the number, v2 masks it
+    c2b_validates: bool = False  # Safaricom turns validation on when it is asked to by e-mail
+    validation_timeout: float = 8.0  # then the registered ResponseType decides
+    register_once: bool = False  # as in production: a second registration is refused
+    b2c_charges: bool = True  # a payout costs the organisation what the tariff says
+    pull_utc: bool = False  # whether the Z behind a pull row's date tells the truth
     same_amount_rule: bool = False  # result 17: same customer and amount within two minutes
+    clock_ahead: float = 0.0  # seconds by which the world's dates are later than the machine's
+    scenarios: str = ""  # standing ones: "stk:0712000009:losesCallback, b2c:=77:losesSync"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":

@@ -19,6 +19,7 @@ HELP = """\
   t BAL          send a text          i   read the inbox
   p 1234         M-PESA PIN           c   cancel the M-PESA prompt
   b              M-PESA balance       q   put the phone away
+  l 500 REF      pay 500 to the house's paybill by hand, account REF
 """
 
 
@@ -38,6 +39,7 @@ class Terminal:
             "p": self._pay,
             "c": self._cancel,
             "b": self._balance,
+            "l": self._lipa,
             "?": self._help,
         }
         try:
@@ -71,6 +73,13 @@ class Terminal:
     def _cancel(self, _: str) -> None:
         self.phone.cancel_stk()
         self._say("  (cancelled)")
+
+    def _lipa(self, words: str) -> None:
+        amount, _, account = words.partition(" ")
+        if not amount.isdecimal():
+            self._say("  ! l and an amount, then the account: l 500 AB12CD")
+            return
+        self._say(f"  {self.phone.pay_paybill(int(amount), account=account.strip())} confirmed")
 
     def _balance(self, _: str) -> None:
         self._say(f"  M-PESA balance Ksh{self.phone.balance():,}")

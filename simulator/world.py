@@ -1,19 +1,19 @@
 """The simulated world: everything it remembers, behind one lock."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from threading import Condition, RLock
 from typing import Any
 
-from simulator import exchange, wire
+from simulator import clock, exchange, wire
 from simulator.books import Books, Organisation, Subscriber
 from simulator.courier import Courier
 from simulator.faults import NOTHING, Faults, Plan
 from simulator.handsets import Handset, number_of
 from simulator.keys import Keys
-from simulator.payments import Payout, Push
+from simulator.payments import Addresses, Payout, Push
 from simulator.settings import Settings
 from simulator.tokens import Tokens
 
@@ -50,6 +50,10 @@ class World:
     def _clear(self) -> None:
         self.books = Books()
         self.faults = Faults()
+        self.faults.arm_standing(self.settings.scenarios)
+        clock.set_ahead(self.settings.clock_ahead)
+        self.addresses: dict[str, Addresses] = {}  # by shortcode
+        self.pulls: set[str] = set()  # shortcodes registered for it
         self.wire.clear()
         self.tokens = Tokens()
         self.handsets: dict[str, Handset] = {}
@@ -68,6 +72,15 @@ class World:
             self.courier.forget()
             self._clear()
             self.stir()
+
+    def tell(self, changes: Mapping[str, Any]) -> None:
+        """New settings from now on; ValueError on what is not one."""
+        with self.lock:
+            self.settings = self.settings.told(changes)
+            if "scenarios" in changes:
+                self.faults = Faults()
+                self.faults.arm_standing(self.settings.scenarios)
+            clock.set_ahead(self.settings.clock_ahead)
 
     # -- waiting
 
@@ -126,6 +139,19 @@ class World:
             for _ in range(plan.number("duplicatesCallback", "count", 3) - 1):
                 self.courier.later(0, lambda: self._carry(parcel, retries=False))
         self._carry(parcel, retries=retries)
+
+    def ask(self, parcel: Parcel, timeout: float) -> str | None:
+        """Posts and waits for the answer's text; None when none comes, or none that is a 200."""
+        started = time.monotonic()
+        try:
+            reply = exchange.send(
+                "POST", parcel.url, parcel.body, content_type=parcel.content_type, timeout=timeout
+            )
+            status, text = reply.status, reply.text
+        except (OSError, HTTPException) as error:
+            status, text = 0, f"{type(error).__name__}: {error}"
+        self._note(parcel, status, text, int((time.monotonic() - started) * 1000))
+        return text if status == 200 else None
 
     def hold(self) -> None:
         with self.lock:

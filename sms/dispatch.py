@@ -5,7 +5,7 @@ from typing import Any
 
 from core.errors import Refusal
 from sms import meanings as m
-from sms.commands import account, betting, games, joining, wallet, words
+from sms.commands import account, betting, games, joining, ordering, wallet, words
 from sms.visit import Reply, Visit
 
 Command = Callable[[Visit, Any], Reply]
@@ -34,10 +34,14 @@ MEMBERS: Mapping[type, Command] = {
     m.Deposit: wallet.deposit,
     m.Withdraw: wallet.withdraw,
     m.Status: wallet.status,
+    m.Paybill: wallet.paybill,
+    m.Claim: wallet.claim,
+    m.Yes: ordering.yes,
     m.Statement: wallet.statement,
     m.Bets: betting.bets,
     m.StakeMissing: betting.stake_missing,
     m.Combined: betting.combined,
+    m.StakeOrPin: betting.stake_or_pin,
     m.MyBets: betting.my_bets,
     m.Reset: account.reset,
     m.AutoCashout: account.auto_cashout,

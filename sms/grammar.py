@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from core.code_claims import CODE as MPESA_CODE
 from sms import slips, words
 from sms.meanings import (
     Accept,
@@ -14,6 +15,7 @@ from sms.meanings import (
     AutoCashout,
     Balance,
     Cancel,
+    Claim,
     Deposit,
     DidYouMean,
     Games,
@@ -24,6 +26,7 @@ from sms.meanings import (
     MyBets,
     NotUnderstood,
     Odds,
+    Paybill,
     Pin,
     Reset,
     Result,
@@ -34,6 +37,7 @@ from sms.meanings import (
     Usage,
     Verify,
     Withdraw,
+    Yes,
 )
 from sms.slips import Reading
 from sms.tokens import Span, Token, masked, tokens
@@ -47,9 +51,10 @@ LANGUAGES = {
     "EN": "en", "ENGLISH": "en", "KIINGEREZA": "en",
     "SW": "sw", "SWA": "sw", "SWAHILI": "sw", "KISWAHILI": "sw",
 }  # fmt: skip
+WITHDRAWALS = frozenset(("W", "WITHDRAW", "TOA"))
 LONGEST_NAME = 100
 ALL_SECRET = frozenset(("accept", "verify", "pin", "reset"))  # every digit of these texts
-HOLD_A_PIN = ALL_SECRET | {"withdraw", "auto", "smspin", "exclude", "buy"}
+HOLD_A_PIN = ALL_SECRET | {"withdraw", "auto", "smspin", "exclude", "buy", "yes", "claim"}
 MISFITS = Usage | DidYouMean | NotUnderstood | AmountUnreadable
 
 Arguments = Sequence[Token]
@@ -160,7 +165,19 @@ def _verify(rest: Arguments) -> Reading | None:
 
 
 def _status(rest: Arguments) -> Reading:
-    return Reading(Status(rest[0].word if rest else None))
+    word = rest[0].word if rest else None
+    return Reading(Status(None, payout=True) if word in WITHDRAWALS else Status(word))
+
+
+def _claim(rest: Arguments) -> Reading | None:
+    code = "".join(token.word for token in rest)
+    if not MPESA_CODE.fullmatch(code):
+        return None
+    return Reading(Claim(code), tuple(_span(token) for token in rest))
+
+
+def _yes(rest: Arguments) -> Reading | None:
+    return None if rest else Reading(Yes())
 
 
 def _games(rest: Arguments) -> Reading:
@@ -229,6 +246,8 @@ WITH_ARGUMENTS: dict[str, Callable[[Arguments], Reading | None]] = {
     "deposit": _deposit,
     "withdraw": _withdraw,
     "status": _status,
+    "claim": _claim,
+    "yes": _yes,
     "games": _games,
     "odds": _odds,
     "result": _result,
@@ -242,6 +261,7 @@ WITH_ARGUMENTS: dict[str, Callable[[Arguments], Reading | None]] = {
 ALONE: dict[str, Callable[[], Meaning]] = {
     "balance": Balance,
     "statement": Statement,
+    "paybill": Paybill,
     "start": Start,
     "cancel": Cancel,
 }

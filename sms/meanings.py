@@ -38,7 +38,10 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class Status:
+    """How a deposit stands, the last or the one of that reference; or the last `payout`."""
+
     ref: str | None
+    payout: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,30 @@ class Combined:
 
     pairs: tuple[tuple[int, str], ...]
     stake: Cents
+
+
+@dataclass(frozen=True)
+class StakeOrPin:
+    """`101#1#102#2#4826`: bets without a stake, and at the end what may be one or a PIN."""
+
+    pairs: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Yes:
+    """To the open offer."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A payment that was not credited, by its M-PESA code."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Paybill:
+    """How to pay without a prompt."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +211,10 @@ Meaning = (
     | Bets
     | StakeMissing
     | Combined
+    | StakeOrPin
+    | Yes
+    | Claim
+    | Paybill
     | AmountUnreadable
     | MyBets
     | Statement

@@ -9,10 +9,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from core import money
+from core import money, pins
 from core.errors import Refusal
 from core.money import Cents
-from sms.meanings import AmountUnreadable, Bets, Combined, Meaning, Slip, StakeMissing, Usage
+from sms.meanings import (
+    AmountUnreadable,
+    Bets,
+    Combined,
+    Meaning,
+    Slip,
+    StakeMissing,
+    StakeOrPin,
+    Usage,
+)
 from sms.tokens import Span, Token
 
 CODE = re.compile(r"[0-9]{2,6}")
@@ -88,6 +97,11 @@ class Reader:
         """Whether all that is left is one word, or a star and a word."""
         return self.left() == 1 + self._starred(self.at)
 
+    def may_be_pin(self) -> bool:
+        """Whether what is left may as well be a PIN: four digits, no star, and not 1000 or so."""
+        word = self.tokens[self.at].word
+        return PIN.fullmatch(word) is not None and word not in pins.commonplace()
+
     def skip(self) -> None:
         """Pass over what stands where an amount belongs."""
         self.at += 1 + self._starred(self.at)
@@ -148,6 +162,8 @@ def _pairs(tokens: Sequence[Token]) -> Reading | None:
             return None
         pairs.append((code, pick))
         if len(pairs) > 1 and reader.one_stake_left():
+            if reader.may_be_pin():
+                return Reading(StakeOrPin(tuple(pairs)), tuple(reader.shown))
             if stake := reader.stake():
                 return Reading(Combined(tuple(pairs), stake), tuple(reader.shown))
             return None

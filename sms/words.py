@@ -12,6 +12,9 @@ OPEN: Mapping[str, Words] = {
     "deposit": (("DEP", "DEPOSIT", "D"), ("WEKA",)),
     "withdraw": (("WITHDRAW", "W"), ("TOA",)),
     "status": (("STATUS",), ("HALI",)),
+    "paybill": (("PAYBILL",), ("LIPA",)),
+    "claim": (("CLAIM",), ()),
+    "yes": (("YES",), ("NDIO", "NDIYO")),
     "games": (("GAMES", "GAME"), ("MECHI", "MICHEZO")),
     "odds": (("ODDS",), ("BEI",)),
     "bet": (("BET",), ("BETI",)),
@@ -29,11 +32,9 @@ OPEN: Mapping[str, Words] = {
 }
 # Known words of things that are not open yet: recognised, so that nobody is asked what they meant.
 NOT_YET: Mapping[str, Words] = {
-    "yes": (("YES",), ("NDIO", "NDIYO")),
     "tips": (("TIPS", "TIP"), ("VIDOKEZO",)),
     "buy": (("BUY",), ("NUNUA",)),
     "sell": (("SELL",), ()),
-    "claim": (("CLAIM",), ()),
     "news": (("NEWS",), ()),
     "smspin": (("SMSPIN",), ()),
     "complain": (("COMPLAIN",), ("LALAMIKO",)),

@@ -139,11 +139,11 @@ def certificate():
     )
 
 
-def client(ground, server, redis, **changes):
+def client(ground, server, redis, clock=None, **changes):
     """A house without its database, pointed at the server."""
     pem = certificate().public_bytes(Encoding.PEM).decode()
     env = {"DARAJA_BASE_URL": server.url, "MPESA_CERTIFICATE": pem, "DARAJA_TIMEOUT": "0.5"}
-    return Daraja(config_for(ground.urls, **(env | changes)), redis, lambda: MOMENT)
+    return Daraja(config_for(ground.urls, **(env | changes)), redis, clock or (lambda: MOMENT))
 
 
 def error(code, message):

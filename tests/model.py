@@ -75,6 +75,7 @@ class Run:
     closed: Any = None  # bets after that are late
     withdraws: int | None = None  # an outcome
     corrects: "Run | None" = None
+    instead: "Run | None" = None  # of a result that it overtook before a bet was paid
     undone: bool = False
     paused: bool = False
     paid: set[int] = field(default_factory=set)  # bets

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core import fates, inbox, jobs, ledger, outbox, payout_results, pushes
+from core import fates, inbox, jobs, ledger, outbox, payout_results, pushes, refund_results
 from core.errors import PartnerError
 from core.messages import Message
 from core.outbox import MONEY
@@ -27,7 +27,7 @@ class Daraja:
         self.meanwhile: dict[str, Any] = {}  # what happens before the answer, by kind
         rt.senders = {
             kind: functools.partial(self.answer, kind)
-            for kind in ("stk", "stk_query", "b2c", "status_query")
+            for kind in ("stk", "stk_query", "b2c", "b2c_refund", "reversal", "status_query")
         }
 
     def answer(self, kind: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -66,7 +66,7 @@ def work(rt: Runtime) -> None:
 
 def sweep(rt: Runtime) -> None:
     """One strike of the clock over the payments, and the work it finds."""
-    for sweeper in (pushes.sweep, fates.sweep, payout_results.sweep):
+    for sweeper in (pushes.sweep, fates.sweep, payout_results.sweep, refund_results.sweep):
         with rt.transaction() as tx:
             sweeper(tx, rt.now(), rt.config)
     work(rt)

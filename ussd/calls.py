@@ -75,6 +75,7 @@ class Call:
     guard: int | None = None  # where in the stack a secret was asked; a redial stops there
     left: bool = False  # another call, or another phone, has taken its place
     trail: str = ""  # what was typed, masked
+    veiled: bool = False  # what is on display may repeat a PIN, so no transcript shows its digits
 
     def dumps(self) -> str:
         """The state as Redis and Postgres keep it."""

@@ -49,6 +49,8 @@ class Desk:
         self.call = copy.copy(call)
         self.call.stack = list(call.stack)
         self.remark = ""  # what staff should know of this hop
+        self.refusing = False  # whether the page on display says no to what was typed
+        self.call.veiled = False
 
     def meant(self, typed: str) -> Meant:
         """What the caller wants."""
@@ -61,6 +63,7 @@ class Desk:
             shown.page = move.page
         else:
             shown.note, shown.page = self._say(move.reason, **move.facts), 0
+            self.refusing = True
         self.call.shown = shown
         # Every hop is a decision of its own, also when it offers the same again.
         shown.targets = {
@@ -135,6 +138,7 @@ class Desk:
         shown = Shown(head=page.text, ends=isinstance(page, End))
         if isinstance(page, Menu):
             shown.live, shown.idle = page.live, page.idle
+            self.refusing = page.refusing
             self._offer(shown, page.choices)
         if isinstance(page, Ask):
             self._offer(shown, page.keys)
@@ -145,6 +149,7 @@ class Desk:
                 "given": dict(page.given),
                 "secret": page.secret,
                 "private": page.private,
+                "sum": page.sum,
                 "free": page.free,
             }
         self.call.shown = shown

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.customers import Customer
 from core.hops import UssdEnd
 from ussd.calls import Call
-from ussd.transcripts import masked
+from ussd.transcripts import masked, shown
 
 LONGEST = 500  # characters of a text the aggregator sends back to us
 NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")  # of `0.10` and `KES 0.10` alike
@@ -46,7 +46,7 @@ def keep(tx: Session, notice: Notice, call: Call | None, *, now: datetime) -> No
         "status": fields.get("status", "")[:LONGEST],
         "screen": call.stack[-1][0] if call and call.stack else None,
         "typed": call.trail if call else masked(fields.get("input", "")),
-        "shown": call.reply if call else masked(fields.get("lastAppResponse", "")),
+        "shown": shown(call) if call else masked(fields.get("lastAppResponse", "")),
         "error": masked(fields.get("errorMessage", "")),
         "hops": _whole(fields.get("hopsCount", "")),
         "milliseconds": _whole(fields.get("durationInMillis", "")),

@@ -80,6 +80,7 @@ class Switchboard:
             desk = self.rt.attempt(work)
         except Refusal as refusal:  # this caller has no way in at all
             return self._repeat(held, Reply(False, say(refusal.reason, "en", **refusal.facts)))
+        desk.call.veiled = desk.refusing
         return self._put(held, desk, transcripts.masked(hop.text))
 
     def _go_on(self, held: Held, call: Call, hop: Hop, typed: str) -> Reply:
@@ -93,10 +94,11 @@ class Switchboard:
             desk, came = self._moved(hop, call, wanted.move)
         if came is not None:
             desk.turn(came)
-        refused = isinstance(came, Again)
-        return self._put(
-            held, desk, transcripts.masked(wanted.masked) if refused else wanted.masked
-        )
+        if not desk.refusing:
+            return self._put(held, desk, wanted.masked)
+        # A page that refuses may be come back to; a note above a question is there only once.
+        desk.call.veiled = wanted.doubtful or not isinstance(came, Again)
+        return self._put(held, desk, transcripts.masked(wanted.masked))
 
     def _moved(self, hop: Hop, call: Call, move: Go | Back | Home) -> tuple[Desk, Again | None]:
         """Move in the hop's one transaction; what was wrong, if it led nowhere."""

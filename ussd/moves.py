@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from core.errors import Refusal
 from ussd.calls import Call, Place
-from ussd.transcripts import HIDDEN, TYPED_LONGEST, masked
+from ussd.transcripts import HIDDEN, SECRET_LIKE, TYPED_LONGEST, masked
 
 BACK, HOME, MORE = "0", "00", "98"
 
@@ -54,10 +54,14 @@ Read: TypeAlias = Callable[[dict[str, Any], str], Any]
 
 @dataclass(frozen=True)
 class Meant:
-    """A move, and what a transcript may say of the answer that asked for it."""
+    """A move, and what a transcript may say of the answer that asked for it.
+
+    A `doubtful` answer was given as an amount, and may be a PIN.
+    """
 
     move: Move
     masked: str
+    doubtful: bool = False
 
 
 def meant(call: Call, typed: str, *, key: uuid.UUID, read: Read) -> Meant:
@@ -96,13 +100,14 @@ def _steering(call: Call, word: str) -> Move | None:
 
 def _answered(ask: dict[str, Any], typed: str, key: uuid.UUID, read: Read) -> Meant:
     hidden = HIDDEN if ask["secret"] or ask["private"] else None
+    doubtful = ask["sum"] and SECRET_LIKE.search(typed) is not None
     try:
         value = read(ask, typed)
     except Refusal as refusal:
-        return Meant(Again(refusal.reason, refusal.facts), hidden or masked(typed))
+        return Meant(Again(refusal.reason, refusal.facts), hidden or masked(typed), doubtful)
     name, args = ask["then"]
     if ask["keep"]:
         move = Go([name, {**args, ask["keep"]: value}], key, past=ask["secret"])
     else:
         move = Go([name, args], key, proof=value, past=ask["secret"])
-    return Meant(move, hidden or typed[:TYPED_LONGEST])
+    return Meant(move, hidden or typed[:TYPED_LONGEST], doubtful)

@@ -27,11 +27,20 @@ HIDDEN = "****"
 # A PIN is four digits and a code six: in a text that is no answer to any question of ours, a run
 # of that length or longer may hold one.
 SECRET_LIKE = re.compile(r"[0-9]{4,}")
+LONG_NUMBER = re.compile(r"[0-9][0-9,]{3,}")
+DIGITS = re.compile(r"[0-9](?:[0-9,.]*[0-9])?")  # 4,826 and 4826 alike, and what is left of it
 
 
 def masked(text: str) -> str:
     """A text nobody could make sense of, without what might be a secret in it."""
     return SECRET_LIKE.sub(HIDDEN, text)[:TYPED_LONGEST]
+
+
+def shown(call: Call) -> str:
+    """The screen on display, without the digits of one that may repeat a PIN."""
+    if not call.veiled or not LONG_NUMBER.search(call.reply):
+        return call.reply
+    return DIGITS.sub(HIDDEN, call.reply)
 
 
 def entry(call: Call, hop: Hop, *, typed: str, note: str) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def entry(call: Call, hop: Hop, *, typed: str, note: str) -> dict[str, Any]:
         "network": hop.network,
         "screen": call.stack[-1][0] if call.stack else "",
         "typed": typed,
-        "shown": call.reply,
+        "shown": shown(call),
         "more": call.more,
         "note": note,
         "at": call.at,

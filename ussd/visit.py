@@ -95,13 +95,15 @@ class Menu:
     """A text with numbered choices.
 
     `live` ones come of rows that move, so the same number may mean something else tomorrow. From an
-    `idle` one the caller may go without losing anything: a redial does not lead back to it.
+    `idle` one the caller may go without losing anything: a redial does not lead back to it. A
+    `refusing` one says no to the answer before it.
     """
 
     text: str
     choices: Sequence[Choice]
     live: bool = False
     idle: bool = False
+    refusing: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Ask:
     Without `keep` the value is handed to `then` as the proof of this one hop and kept nowhere.
     `given` is what `read` has to know beside the answer.
     A `secret` (PIN, code) is never walked past nor resumed past; what is `private` is only masked.
+    A `sum` is an amount, and a PIN that was typed in its place, and refused, is kept nowhere.
     A `free` answer may hold anything, a `*` too. `keys` are choices beside the answer, such as
     `01 Send again`: a leading zero is no amount and no code.
     """
@@ -122,6 +125,7 @@ class Ask:
     given: Mapping[str, Any] = field(default_factory=dict)
     secret: bool = False
     private: bool = False
+    sum: bool = False
     free: bool = False
     keys: Sequence[Choice] = ()
 

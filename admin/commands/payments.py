@@ -72,7 +72,7 @@ def _resume(tx: Session, by: Staff, now: datetime) -> None:
 def _facts(tx: Session, ref: str) -> dict[str, Any] | None:
     if ref.startswith("P") and ref[1:].isdigit():
         payout = tx.get(Payout, int(ref[1:]))
-        return None if payout is None else _payout(payout)
+        return None if payout is None else payout_facts(payout)
     deposit = tx.scalar(select(Deposit).where(Deposit.ref == ref))
     return None if deposit is None else _deposit(deposit)
 
@@ -92,7 +92,7 @@ def _payouts(tx: Session, state: str | None, of: str | None, limit: int) -> list
         query = query.where(Payout.state.in_(_named(PayoutState, state)))
     if of is not None:
         query = query.join(Customer).where(Customer.phone == of)
-    return [_payout(payout) for payout in tx.scalars(query)]
+    return [payout_facts(payout) for payout in tx.scalars(query)]
 
 
 def _named(states: type[DepositState] | type[PayoutState], name: str) -> Sequence[int]:
@@ -115,7 +115,8 @@ def _deposit(deposit: Deposit) -> dict[str, Any]:
     }
 
 
-def _payout(payout: Payout) -> dict[str, Any]:
+def payout_facts(payout: Payout) -> dict[str, Any]:
+    """Where a payout stands, for programs and lists."""
     held = payout.held_for and HeldFor(payout.held_for).name.lower()
     return {
         "ref": f"P{payout.id}",
@@ -130,6 +131,7 @@ def _payout(payout: Payout) -> dict[str, Any]:
         "asked": payout.asked,
         "ask_at": payout.ask_at,
         "created_at": payout.created_at,
+        "sending_at": payout.sending_at,
         "ended_at": payout.ended_at,
     }
 

@@ -26,7 +26,11 @@ DECLARE
   staked bigint;
 BEGIN
   IF p_kind = 1 THEN
-    RETURN (SELECT coalesce(sum(amount), 0) FROM deposit
+    RETURN (SELECT coalesce(sum(CASE WHEN d.state = 9 THEN greatest(d.amount, came.amount)
+                                     ELSE d.amount END), 0)
+              FROM deposit d,
+                   LATERAL (SELECT sum(r.amount) AS amount FROM mpesa_receipt r
+                             WHERE r.deposit_id = d.id AND r.reversed_at IS NULL) came
              WHERE customer_id = p_customer
                AND (state = 9 AND credited_at >= p_since
                     -- One whose end nobody ever learns must not use the limit up for good.

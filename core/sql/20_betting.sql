@@ -55,7 +55,9 @@ BEGIN
     RETURNING w.account_id, w.balance, w.seq, w.day_no_pin, w.limited, old.day AS day_was,
               old.day_stake AS day_stake_was, old.day_no_pin AS day_no_pin_was INTO purse;
     IF NOT FOUND THEN
-      reason := 'betting.short_of_funds';
+      SELECT 'betting.excluded', jsonb_build_object('until', c.excluded_until) INTO reason, facts
+        FROM customer c WHERE c.id = p_customer AND c.excluded_until > game.moment;
+      reason := coalesce(reason, 'betting.short_of_funds');  -- nobody on a break is asked for money
     ELSE
       -- The wallet is locked from here on, so two bets at once cannot both pass what follows.
       SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL AS verified, c.excluded_until,

@@ -1,89 +1,6 @@
 -- Money that crosses to and from M-PESA: crediting receipts, reserving, paying and releasing payouts.
 -- Each locks its intent first (deposit or payout), then the wallet, and acts at most once.
 
--- Credits one receipt of M-PESA's to whom it is for, once, whoever brings it. The registry row, the
--- transfer and the intent change together or not at all. Verdicts: 'credited' (to the wallet),
--- 'refund_due' (the customer may not play: it is owed back), 'duplicate' (this receipt was credited
--- to this intent before), 'conflict' (it was something else's: nothing is moved).
-CREATE OR REPLACE FUNCTION credit_receipt(
-  p_receipt text, p_shortcode text, p_amount bigint, p_source smallint, p_deposit bigint,
-  p_event_at timestamptz, p_confirmed boolean,
-  OUT verdict text, OUT balance bigint, OUT tax bigint
-)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-  intent deposit;
-  kept mpesa_receipt;
-  may_play boolean;
-  owed bigint;
-  moved bigint;
-  levy bigint;
-  moment timestamptz := app_now();
-BEGIN
-  SELECT * INTO STRICT intent FROM deposit WHERE id = p_deposit FOR UPDATE;
-  INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, deposit_id,
-                             event_at, created_at, confirmed_at, confirmed_by)
-  VALUES (p_receipt, 1, p_shortcode, p_amount, p_source, intent.customer_id, p_deposit,
-          p_event_at, moment, CASE WHEN p_confirmed THEN moment END,
-          CASE WHEN p_confirmed THEN p_source END)
-  ON CONFLICT (receipt) DO NOTHING;
-  IF NOT FOUND THEN
-    SELECT * INTO STRICT kept FROM mpesa_receipt WHERE receipt = p_receipt;
-    verdict := CASE WHEN (kept.direction, kept.deposit_id, kept.shortcode, kept.amount)
-                         IS NOT DISTINCT FROM (1::smallint, p_deposit, p_shortcode, p_amount)
-                    THEN 'duplicate' ELSE 'conflict' END;
-    RETURN;
-  END IF;
-
-  -- The wallet first, as an exclusion does: this credit is before it, or sees it.
-  PERFORM FROM wallet WHERE customer_id = intent.customer_id FOR UPDATE;
-  SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL
-         AND (c.excluded_until IS NULL OR c.excluded_until <= moment)
-    INTO STRICT may_play FROM customer c WHERE c.id = intent.customer_id;
-  owed := CASE WHEN may_play THEN ledger_open_wallet(intent.customer_id)
-               ELSE ledger_account(26::smallint, intent.customer_id, NULL, NULL) END;
-  moved := ledger_move(ledger_key(intent.key, 'receipt:' || p_receipt), 1::smallint,
-                       ledger_account(10::smallint, NULL, NULL, p_shortcode), owed, p_amount,
-                       intent.key, p_deposit, p_event_at);
-  UPDATE mpesa_receipt SET account_id = owed, transfer_id = moved WHERE receipt = p_receipt;
-  -- Excise at the rate of the moment at which the money moved, down to the cent; what is owed back
-  -- is not taxed.
-  levy := CASE WHEN may_play THEN div(p_amount::numeric * levy_bp(1::smallint, p_event_at), 10000)
-               ELSE 0 END;
-  IF levy > 0 THEN
-    PERFORM ledger_move(ledger_key(intent.key, 'excise:' || p_receipt), 9::smallint, owed,
-                        ledger_account(23::smallint, NULL, NULL, NULL), levy, intent.key,
-                        p_deposit, p_event_at);
-  END IF;
-  UPDATE deposit
-     SET state = 9, credited_at = coalesce(credited_at, moment), code = '0', reason = NULL,
-         ask_at = NULL
-   WHERE id = p_deposit;
-  verdict := CASE WHEN may_play THEN 'credited' ELSE 'refund_due' END;
-  tax := levy;
-  SELECT w.balance INTO balance FROM wallet w WHERE w.customer_id = intent.customer_id;
-END $$;
-
--- M-PESA agrees, on a second channel, with the notice a receipt was credited on. Verdicts:
--- 'confirmed', 'again', 'mismatch' (nothing is written), 'unknown' (no such receipt).
-CREATE OR REPLACE FUNCTION confirm_receipt(
-  p_receipt text, p_shortcode text, p_amount bigint, p_source smallint
-) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-  kept mpesa_receipt;
-BEGIN
-  SELECT * INTO kept FROM mpesa_receipt WHERE receipt = p_receipt AND direction = 1 FOR UPDATE;
-  IF NOT FOUND THEN RETURN 'unknown'; END IF;
-  IF (kept.shortcode, kept.amount) IS DISTINCT FROM (p_shortcode, p_amount) THEN
-    RETURN 'mismatch';
-  END IF;
-  IF kept.confirmed_at IS NOT NULL THEN RETURN 'again'; END IF;
-  UPDATE mpesa_receipt SET confirmed_at = app_now(), confirmed_by = p_source
-   WHERE receipt = p_receipt;
-  RETURN 'confirmed';
-END $$;
-
 -- Sets money aside for a payout and promises it, once per key: wallet -> payouts pending, p_amount to
 -- arrive and the withholding on it, in parts
 -- of at most p_most that are as equal as whole shillings allow (so no part is too small to send).
@@ -191,7 +108,7 @@ BEGIN
   SELECT * INTO STRICT person FROM customer WHERE id = p_customer;
   SELECT greatest(purse.balance - coalesce(sum(r.amount), 0), 0) INTO free
     FROM mpesa_receipt r
-   WHERE r.customer_id = p_customer AND r.confirmed_at IS NULL
+   WHERE r.customer_id = p_customer AND r.confirmed_at IS NULL AND r.reversed_at IS NULL
      AND r.account_id = purse.account_id;
   IF person.kyc_verified_at IS NULL THEN
     reason := 'customers.sign_up_first';
@@ -202,6 +119,10 @@ BEGIN
   ELSIF person.pin_reset_at + p_reset_hold > p_now THEN
     reason := 'money.withdraw_after_reset';
     facts := jsonb_build_object('until', person.pin_reset_at + p_reset_hold);
+  ELSIF purse.owed > 0 AND EXISTS (SELECT FROM mpesa_receipt r
+                                    WHERE r.customer_id = p_customer AND r.reversed_at IS NOT NULL)
+  THEN
+    reason := 'money.withdraw_reversed'; facts := jsonb_build_object('owed', purse.owed);
   ELSIF p_amount > purse.balance THEN
     reason := 'money.withdraw_short';
     facts := jsonb_build_object('amount', p_amount, 'balance', purse.balance);
@@ -209,6 +130,11 @@ BEGIN
     reason := 'money.withdraw_short_levy';
     facts := jsonb_build_object('amount', p_amount, 'tax', total - p_amount,
                                 'balance', purse.balance);
+  ELSIF EXISTS (SELECT FROM settlement n
+                  JOIN dividend d ON d.settlement_id = n.corrects AND d.customer_id = p_customer
+                                 AND d.bet_id > n.undo_bet
+                 WHERE n.state = 1 AND n.corrects IS NOT NULL AND n.undone_at IS NULL) THEN
+    reason := 'money.withdraw_correcting';  -- it is about to be taken back
   ELSIF total > free THEN
     reason := 'money.withdraw_unconfirmed';
     facts := jsonb_build_object('free', free, 'waiting', purse.balance - free);
@@ -232,8 +158,8 @@ BEGIN
 END $$;
 
 -- A payout has arrived: its reserve leaves through M-PESA. Verdicts: 'paid', 'duplicate', 'mismatch'
--- (another amount), 'conflict' (the receipt belongs to something else, or the payout was paid with
--- another), 'incident' (it had been given back): only the first moves anything.
+-- (another amount), 'conflict' (the receipt belongs to something else), and where the reserve is not
+-- there any more 'incident' or 'known', as payout_disputed has it.
 CREATE OR REPLACE FUNCTION payout_paid(
   p_payout bigint, p_receipt text, p_shortcode text, p_amount bigint, p_source smallint,
   p_event_at timestamptz
@@ -246,11 +172,11 @@ DECLARE
   moment timestamptz := app_now();
 BEGIN
   SELECT * INTO STRICT owed FROM payout WHERE id = p_payout FOR UPDATE;
-  IF owed.state = 8 THEN
-    RETURN CASE WHEN owed.receipt = p_receipt THEN 'duplicate' ELSE 'conflict' END;
-  END IF;
-  IF owed.state IN (9, 10) THEN RETURN 'incident'; END IF;
+  IF owed.receipt = p_receipt THEN RETURN 'duplicate'; END IF;
   IF owed.amount <> p_amount THEN RETURN 'mismatch'; END IF;
+  IF owed.state IN (8, 9, 10) THEN
+    RETURN payout_disputed(p_payout, p_receipt, p_shortcode, p_amount, p_source, p_event_at);
+  END IF;
   through := ledger_account(10::smallint, NULL, NULL, p_shortcode);
   INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, payout_id,
                              account_id, event_at, created_at, confirmed_at, confirmed_by)

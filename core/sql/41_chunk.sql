@@ -22,6 +22,10 @@ DECLARE
 BEGIN
   SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement FOR UPDATE;
   IF run.state <> 2 OR run.paused_at IS NOT NULL THEN RETURN 0; END IF;
+  IF run.cursor_place = 0 AND run.cursor_bet = 0
+     AND EXISTS (SELECT FROM market WHERE id = run.market_id AND status = 5) THEN
+    RETURN 0;  -- a void is proposed, and nothing has been paid yet
+  END IF;
 
   LOOP
     SELECT * INTO share FROM settlement_share
@@ -39,6 +43,8 @@ BEGIN
     run.cursor_staked := 0;
   END LOOP;
 
+  -- In customer order, as everywhere: an UPDATE would take them in whatever order its plan has.
+  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.customer_id FOR UPDATE;
   SELECT * INTO done
     FROM settle_bets(p_settlement, share.place, run.cursor_staked, bets, people, stakes);
   IF done.owing THEN
@@ -83,8 +89,8 @@ LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT * FROM unnest(p_one, p_two, p_three)
 $$;
 
--- Dividends, transfers and wallets of some bets in one statement. Wallets are taken in customer
--- order as everywhere, and what each holds is read as it is raised: nothing is looked up twice.
+-- Dividends, transfers and wallets of some bets in one statement; the wallets are locked. What each
+-- holds is read as it is raised, so that none is looked up twice.
 -- p_staked is what had been staked on the place before them. Answers the cents given, what had been
 -- staked with them, and whether somebody among them owes the house.
 CREATE OR REPLACE FUNCTION settle_bets(
@@ -120,7 +126,7 @@ BEGIN
   ), purses AS (
     UPDATE wallet w SET balance = w.balance + s.amount, seq = w.seq + s.bets
       FROM (SELECT customer_id, sum(amount)::bigint AS amount, count(*) AS bets
-              FROM parts GROUP BY customer_id ORDER BY customer_id) s
+              FROM parts GROUP BY customer_id) s
      WHERE w.customer_id = s.customer_id
     RETURNING w.customer_id, w.account_id, w.owed, OLD.balance, OLD.seq
   ), lines AS MATERIALIZED (
@@ -183,7 +189,7 @@ DECLARE
   moment timestamptz := app_now();
   rate integer := levy_bp(2::smallint, moment);
   pending bigint := ledger_account(20::smallint, NULL, NULL, NULL);
-  some_odd boolean := false;
+  some_odd boolean;
 BEGIN
   SELECT * INTO STRICT run FROM settlement WHERE id = p_settlement;
   SELECT array_agg(d.customer_id), array_agg(d.won) INTO people, won
@@ -197,25 +203,27 @@ BEGIN
            GROUP BY customer_id ORDER BY customer_id LIMIT p_limit) d;
   IF people IS NULL THEN RETURN 0; END IF;
 
-  IF EXISTS (SELECT FROM unnest(won) n WHERE n > p_most) THEN  -- they take several moves
-    some_odd := true;
-    PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.customer_id FOR UPDATE;
-  END IF;
+  some_odd := EXISTS (SELECT FROM unnest(won) n WHERE n > p_most);  -- they take several moves
+  PERFORM FROM wallet w WHERE w.customer_id = ANY (people) ORDER BY w.customer_id FOR UPDATE;
   WITH winners AS MATERIALIZED (
     SELECT n.one AS customer_id, n.two AS won, c.phone,
            c.auto_cashout AND n.two / 100 * 100 <= p_most
-           AND coalesce(c.pin_reset_at + p_reset_hold <= moment, true) AS wanted  -- as withdrawals
+           AND coalesce(c.pin_reset_at + p_reset_hold <= moment, true) AS wanted,  -- as withdrawals
+           (SELECT coalesce(sum(r.amount), 0) FROM mpesa_receipt r
+             WHERE r.customer_id = n.one AND r.confirmed_at IS NULL AND r.reversed_at IS NULL
+               AND r.direction = 1)::bigint AS unsure
       FROM settle_rows(people, won, NULL) n JOIN customer c ON c.id = n.one
   ), purses AS (
     UPDATE wallet w
-       SET balance = w.balance - levy_gross(levy_net(least(n.won, w.balance), rate), rate),
+       SET balance = w.balance
+                     - levy_gross(levy_net(least(n.won, w.balance - n.unsure), rate), rate),
            seq = w.seq + 1
-      FROM (SELECT * FROM winners WHERE wanted ORDER BY customer_id) n
-     WHERE w.customer_id = n.customer_id AND w.owed = 0
-       AND levy_net(least(n.won, w.balance), rate) >= p_least
+      FROM winners n
+     WHERE n.wanted AND w.customer_id = n.customer_id AND w.owed = 0
+       AND levy_net(least(n.won, w.balance - n.unsure), rate) >= p_least
     RETURNING w.customer_id, w.account_id, w.balance AS left_over, w.seq,
               OLD.balance - w.balance AS gross,
-              levy_net(least(n.won, OLD.balance), rate) AS cash
+              levy_net(least(n.won, OLD.balance - n.unsure), rate) AS cash
   ), cashed AS MATERIALIZED (
     SELECT p.*, n.phone, nextval('payout_id_seq') AS payout_id,
            ledger_row_key(21, p.customer_id, p_settlement) AS request,
@@ -270,7 +278,11 @@ DECLARE
   rate integer := levy_bp(2::smallint, p_moment);
 BEGIN
   FOR winner IN
-    SELECT n.customer_id, levy_net(least(n.won, w.balance), rate) AS cash
+    SELECT n.customer_id,
+           levy_net(least(n.won, w.balance
+                          - (SELECT coalesce(sum(r.amount), 0)::bigint FROM mpesa_receipt r
+                              WHERE r.customer_id = n.customer_id AND r.confirmed_at IS NULL
+                                AND r.reversed_at IS NULL AND r.direction = 1)), rate) AS cash
       FROM unnest(p_people, p_won) AS n (customer_id, won)
       JOIN wallet w ON w.customer_id = n.customer_id
       JOIN customer c ON c.id = n.customer_id

@@ -57,7 +57,7 @@ DECLARE
 BEGIN
   SELECT array_agg(held.id) INTO waiting
     FROM (SELECT id FROM payout
-           WHERE settlement_id = p_wrong AND (state = 3 OR (state = 2 AND held_for IN (1, 2)))
+           WHERE settlement_id = p_wrong AND (state = 3 OR (state = 2 AND held_for IN (1, 2, 4, 5)))
            ORDER BY id LIMIT p_limit FOR UPDATE) held;
   IF waiting IS NULL THEN RETURN 0; END IF;
   PERFORM FROM wallet w

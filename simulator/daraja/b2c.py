@@ -6,7 +6,7 @@ from simulator import ids
 from simulator.answers import Answer
 from simulator.books import FULLEST, LARGEST, MOST_A_DAY
 from simulator.clock import nairobi_now
-from simulator.daraja import fields, notices, results
+from simulator.daraja import distortions, fields, notices, results
 from simulator.daraja.refusals import Refused, named_error
 from simulator.daraja.stk import forced, told_amount
 from simulator.faults import Plan
@@ -16,6 +16,8 @@ from simulator.world import World
 SMALLEST = 10
 WRONG_CREDENTIALS_BEFORE_LOCK = 3
 REASON = "Business Payment to Customer via API"
+OPEN = frozenset({"Initiated", "Authorized"})
+FAILED = frozenset({"Cancelled", "Declined", "Expired"})
 
 
 def pay(world: World, body: dict[str, Any], plan: Plan) -> Answer:
@@ -53,17 +55,15 @@ def _read(world: World, body: dict[str, Any], originator_id: str, plan: Plan) ->
 
 
 def _accept(world: World, payout: Payout) -> Answer:
+    plan = payout.plan
+    refused = plan.has("duplicateOCID")
     with world.lock:
-        if payout.originator_id in world.payouts:
+        if payout.originator_id in world.payouts or (refused and not _pays(plan, "duplicateOCID")):
             raise named_error("duplicate")
         world.payouts[payout.originator_id] = payout
-    plan = payout.plan
-    if plan.has("queueTimeoutEcho"):
-        world.courier.later(world.settings.answer_delay, lambda: _time_out(world, payout))
-    elif plan.has("callbackBeforeAck"):
-        carry_out(world, payout)
-    elif not plan.has("neverAnswers"):
-        world.courier.later(world.settings.answer_delay, lambda: carry_out(world, payout))
+    _begin(world, payout)
+    if refused:
+        raise named_error("duplicate")
     return Answer(
         body={
             "ConversationID": payout.conversation_id,
@@ -72,6 +72,20 @@ def _accept(world: World, payout: Payout) -> Answer:
             "ResponseDescription": "Accept the service request successfully.",
         }
     )
+
+
+def _begin(world: World, payout: Payout) -> None:
+    plan = payout.plan
+    if plan.has("queueTimeoutEcho"):
+        world.courier.later(world.settings.answer_delay, lambda: _time_out(world, payout))
+    elif plan.has("callbackBeforeAck"):
+        carry_out(world, payout)
+    elif not plan.has("neverAnswers"):
+        world.courier.later(world.settings.answer_delay, lambda: carry_out(world, payout))
+
+
+def _pays(plan: Plan, scenario: str) -> bool:
+    return distortions.yes(plan.param(scenario, "pays", False))
 
 
 def carry_out(world: World, payout: Payout) -> None:
@@ -86,11 +100,18 @@ def carry_out(world: World, payout: Payout) -> None:
 
 
 def fail(world: World, payout: Payout, status: str) -> None:
-    """Ends one that is still open, without a word to the house: only a status query tells."""
+    """Gives one that is open another status, without a word to the house: only a query tells."""
+    if status not in OPEN | FAILED:
+        raise ValueError(f"a status is one of {', '.join(sorted(OPEN | FAILED))}")
     with world.lock:
-        if payout.line is None:
+        if payout.line is not None:
+            return
+        if status in FAILED:
             _write(world, payout, "failed")
-            payout.status = status
+            assert payout.line is not None
+            payout.line.status = status
+        payout.status = status
+        world.stir()
 
 
 # -- carrying out
@@ -144,7 +165,10 @@ def _write(world: World, payout: Payout, code: str) -> None:
             person, house, payout.amount, paid_in=False, reason=REASON, **ids_of_it
         )
     else:
-        payout.line = world.books.pay_out(house, person, payout.amount, reason=REASON, **ids_of_it)
+        payout.line = world.books.pay_out(
+            house, person, payout.amount, charged=world.settings.b2c_charges, reason=REASON,
+            **ids_of_it,
+        )  # fmt: skip
         notices.text_received(world, person, payout.line)
     payout.status = payout.line.status
     world.stir()
@@ -174,22 +198,21 @@ def _tell(world: World, payout: Payout, code: str, desc: str) -> None:
         parameters=parameters, as_strings=strings,
         reference={"Key": "QueueTimeoutURL", "Value": payout.timeout_url},
     )  # fmt: skip
+    payload = distortions.of_payout(payload, plan)
     notices.post_json(world, "b2c", payout.result_url, payload, plan)
+    for again in distortions.contradiction(payload, plan):
+        notices.post_json(world, "b2c", payout.result_url, again)
 
 
 def _time_out(world: World, payout: Payout) -> None:
     """The queue gave up, or says so: `pays` carries the payout out all the same."""
     plan = payout.plan
-    if plan.param("queueTimeoutEcho", "pays", False):
+    if _pays(plan, "queueTimeoutEcho"):
         with world.lock:
             _write(world, payout, _hindrance(world, payout))
     else:
         payout.status = ""
     payload = payout.request
     if plan.param("queueTimeoutEcho", "shape", "echo") == "result":
-        payload = results.result(
-            code="1", desc="The request timed out in the queue.",
-            originator_id=payout.originator_id, conversation_id=payout.conversation_id,
-            transaction_id=world.books.new_receipt(),
-        )  # fmt: skip
+        payload = results.timed_out(payout.originator_id, payout.conversation_id)
     notices.post_json(world, "b2c_timeout", payout.timeout_url, payload, plan)

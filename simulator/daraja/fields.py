@@ -20,7 +20,8 @@ def text(body: dict[str, Any], name: str, *, shortest: int = 1, longest: int = 2
 
 
 def optional(body: dict[str, Any], name: str, *, longest: int) -> str:
-    return text(body, name, shortest=0, longest=longest) if name in body else ""
+    """A null is as good as nothing."""
+    return "" if body.get(name) is None else text(body, name, shortest=0, longest=longest)
 
 
 def matching(body: dict[str, Any], name: str, pattern: str) -> str:

@@ -18,10 +18,19 @@ SENDER = "MPESA"
 def post_json(
     world: World, kind: str, url: str, payload: dict[str, Any], plan: Plan = NOTHING
 ) -> None:
+    """Now, or late if the plan says so."""
+    posted = parcel(kind, url, payload)
+    if plan.has("lateCallback"):
+        seconds = float(plan.param("lateCallback", "seconds", 5))
+        world.courier.later(seconds, lambda: world.post(posted, plan))
+    else:
+        world.post(posted, plan)
+
+
+def parcel(kind: str, url: str, payload: dict[str, Any]) -> Parcel:
+    """What goes to the house."""
     body = json.dumps(payload).encode()
-    world.post(
-        Parcel(kind, "daraja", url, body, "application/json", shown=safe_json(payload)), plan
-    )
+    return Parcel(kind, "daraja", url, body, "application/json", shown=safe_json(payload))
 
 
 def after_push(world: World, phone: str, paid: Transaction | None, code: str) -> None:
@@ -52,6 +61,16 @@ def text_received(world: World, person: Subscriber, line: Transaction) -> None:
         f"{line.receipt} Confirmed. You have received Ksh{line.amount:,}.00 from"
         f" {line.shortcode} - {world.settings.organisation} on {line.at:%d/%m/%y} at"
         f" {line.at:%I:%M %p}. New M-PESA balance is Ksh{person.balance:,}.00.",
+    )
+
+
+def text_taken_back(world: World, person: Subscriber, line: Transaction, back: Transaction) -> None:
+    _text(
+        world,
+        person,
+        f"{back.receipt} Confirmed. Your transaction {line.receipt} of Ksh{line.amount:,}.00 to"
+        f" {world.settings.organisation} was reversed on {back.at:%d/%m/%y} at"
+        f" {back.at:%I:%M %p}. New M-PESA balance is Ksh{person.balance:,}.00.",
     )
 
 

@@ -63,13 +63,17 @@ INVALID_TOKEN: dict[str, tuple[int, str, str]] = {
     "stk_query": (404, "404.001.03", "Invalid Access Token"),
     "b2c": (401, "401.002.01", "Error Occurred - Invalid Access Token"),
     "status": (400, "400.003.01", "Invalid Access Token"),
-    "c2b": (400, "400.003.01", "Invalid Access Token"),
+    "c2b_register": (400, "400.003.01", "Invalid Access Token"),
+    "balance": (401, "401.002.01", "Error Occurred - Invalid Access Token"),
+    "reversal": (404, "404.001.03", "Invalid Access Token"),
+    "pull": (401, "401.001", "Invalid Access Token"),
 }
 
 
 def invalid_token(product: str, token: str) -> Refused:
     status, code, message = INVALID_TOKEN[product]
-    return Refused(status, code, f"{message} - {token}" if product == "b2c" else message)
+    named = code == "401.002.01"  # these tell the dead token back
+    return Refused(status, code, f"{message} - {token}" if named else message)
 
 
 def named_error(name: str) -> Refused:

@@ -1,8 +1,10 @@
 """The shapes of what Daraja sends back later."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
+from simulator import ids
 from simulator.books import Organisation, Subscriber, Transaction
 
 OK = "The service request is processed successfully."
@@ -34,6 +36,8 @@ DESCRIPTIONS: dict[str, str] = {
     "4999": "The transaction is still under processing.",
     "8006": "The security credential is locked.",
     "9999": "Error while sending push request.",
+    "R000001": "The transaction has already been reversed.",
+    "R000002": "The OriginalTransactionID is invalid.",
     "SFC_IC0003": "The operator does not exist.",
 }
 
@@ -45,6 +49,24 @@ def described(code: str) -> str:
 def number_or_text(code: str) -> int | str:
     """Codes are numbers on the wire, but for those that are not."""
     return int(code) if code.isdigit() else code
+
+
+def masked(phone: str) -> str:
+    """As C2B shows a number since its second version."""
+    return f"{phone[:4]} ***** {phone[-3:]}"
+
+
+def account(name: str, amount: int) -> str:
+    """Name, currency, current, available, reserved, uncleared."""
+    return f"{name}|KES|{amount:.2f}|{amount:.2f}|0.00|0.00"
+
+
+def timed_out(originator_id: str, conversation_id: str) -> dict[str, Any]:
+    """The queue's own word, in the shape of a result."""
+    return result(
+        code="1", desc="The request timed out in the queue.", originator_id=originator_id,
+        conversation_id=conversation_id, transaction_id=ids.receipt(),
+    )  # fmt: skip
 
 
 def stk_callback(
@@ -171,12 +193,13 @@ def status_parameters(
 
 
 def c2b_payment(
-    line: Transaction, person: Subscriber, *, balance: str, kind: str
+    line: Transaction, person: Subscriber, *, balance: str, version: str, third_party: str = ""
 ) -> dict[str, Any]:
-    """Confirmation and validation. v2 masks the number: it never identifies a customer."""
+    """Confirmation and validation. v1 hashes the number, v2 masks it: neither tells who it is."""
     first, _, last = person.name.partition(" ")
+    hashed = hashlib.sha256(line.phone.encode()).hexdigest()
     return {
-        "TransactionType": kind,
+        "TransactionType": "Buy Goods" if "Buy Goods" in line.reason else "Pay Bill",
         "TransID": line.receipt,
         "TransTime": f"{line.at:%Y%m%d%H%M%S}",
         "TransAmount": f"{line.amount:.2f}",
@@ -184,8 +207,8 @@ def c2b_payment(
         "BillRefNumber": line.account,
         "InvoiceNumber": "",
         "OrgAccountBalance": balance,
-        "ThirdPartyTransID": "",
-        "MSISDN": f"{line.phone[:4]} ***** {line.phone[-3:]}",
+        "ThirdPartyTransID": third_party,
+        "MSISDN": hashed if version == "v1" else masked(line.phone),
         "FirstName": first,
         "MiddleName": "",
         "LastName": last,

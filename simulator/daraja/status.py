@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from simulator import ids
 from simulator.answers import Answer
 from simulator.books import Transaction
 from simulator.clock import nairobi_now
-from simulator.daraja import fields, notices, results
+from simulator.daraja import fields, questions, results
 from simulator.daraja.b2c import REASON
+from simulator.daraja.questions import Question, Said
 from simulator.daraja.refusals import invalid
 from simulator.daraja.stk import forced, told_amount
 from simulator.faults import Plan
@@ -19,92 +19,42 @@ UNKNOWN = "25"  # what is answered for an id nobody knows is not documented; thi
 
 def ask(world: World, body: dict[str, Any], plan: Plan) -> Answer:
     """By receipt, or by the merchant's id of the payment under either of its two names."""
-    told = world.settings
-    fields.one_of(body, "CommandID", "TransactionStatusQuery")
+    question = questions.read(world, "status", body, plan, "TransactionStatusQuery")
     fields.matching(body, "IdentifierType", "[124]")
     fields.shortcode(body, "PartyA")
-    fields.text(body, "Initiator")
-    fields.text(body, "SecurityCredential", longest=2000)
-    fields.text(body, "Remarks", shortest=1, longest=100)
-    url = fields.url(body, "ResultURL", strict=told.strict_urls)
-    timeout_url = fields.url(body, "QueueTimeOutURL", strict=told.strict_urls)
-    receipt, originator_id = asked_about(body)
-    if not receipt and not originator_id:
+    if not any(asked_about(body)):
         raise invalid("TransactionID")
-    question = {
-        "OriginatorConversationID": ids.merchant_request(),
-        "ConversationID": ids.conversation(nairobi_now()),
-    }
-    if plan.has("queueTimeoutEcho"):
-        _later(world, lambda: notices.post_json(world, "status_timeout", timeout_url, body, plan))
-    elif plan.has("callbackBeforeAck"):
-        _tell(world, body, question, url, plan)
-    elif not plan.has("neverAnswers"):
-        _later(world, lambda: _tell(world, body, question, url, plan))
-    return Answer(
-        body={
-            **question,
-            "ResponseCode": "0",
-            "ResponseDescription": "Accept the service request successfully.",
-        }
-    )
+    return questions.accept(world, question, lambda: _said(world, question))
 
 
 def asked_about(body: dict[str, Any]) -> tuple[str, str]:
+    """The receipt and the merchant's id."""
     originator_id = body.get("OriginalConversationID") or body.get("OriginatorConversationID")
     return str(body.get("TransactionID") or ""), str(originator_id or "")
 
 
-def phone_of(world: World, body: dict[str, Any]) -> str | None:
-    """Whose payment is asked about, so that a fault can be armed for a phone."""
+def line_of(world: World, body: dict[str, Any]) -> Transaction | Payout | None:
+    """What is asked about, so that a fault can be armed for its phone or amount."""
     receipt, originator_id = asked_about(body)
     line = world.books.find(receipt=receipt, originator_id=originator_id)
-    payout = world.payouts.get(originator_id)
-    return line.phone if line else payout.phone if payout else None
+    return line or world.payouts.get(originator_id)
 
 
-def _later(world: World, act: Any) -> None:
-    world.courier.later(world.settings.answer_delay, act)
-
-
-def _tell(
-    world: World, body: dict[str, Any], question: dict[str, str], url: str, plan: Plan
-) -> None:
+def _said(world: World, question: Question) -> Said:
     """ResultCode 0 says that the question was answered; TransactionStatus is the answer."""
-    receipt, originator_id = asked_about(body)
-    code, desc = forced(plan)
+    code, desc = forced(question.plan)
     with world.lock:
-        line = world.books.find(receipt=receipt, originator_id=originator_id)
-        payout = world.payouts.get(originator_id)
-        parameters = None
+        found = line_of(world, question.body)
+        receipt = found.receipt if isinstance(found, Transaction) else ""
+        code = code or questions.operator_fault(world, question)
         if code:
-            pass
-        elif not _credential_fits(world, body) or plan.has("credentialError"):
-            code = "2001"
-        elif line is not None:
-            parameters = _about_line(world, line, plan)
-        elif payout is not None and payout.status:
-            parameters = _about_open(world, payout)
-        else:
-            code = UNKNOWN
-    if plan.has("echoesPaymentId") and originator_id:
-        question = question | {"OriginatorConversationID": originator_id}
-    payload = results.result(
-        code=code or "0", desc=desc, originator_id=question["OriginatorConversationID"],
-        conversation_id=question["ConversationID"],
-        transaction_id=line.receipt if line else f"{ids.receipt()[:3]}0000000",
-        parameters=parameters, reference={"Key": "Occasion"},
-        as_strings=plan.has("stringTypes"),
-    )  # fmt: skip
-    notices.post_json(world, "status", url, payload, plan)
-
-
-def _credential_fits(world: World, body: dict[str, Any]) -> bool:
-    told = world.settings
-    return (
-        body["Initiator"] == told.initiator_name
-        and world.keys.opened(str(body["SecurityCredential"])) == told.initiator_password
-    )
+            return Said(code, desc, receipt=receipt)
+        if found is None or question.plan.has("unknownOCID"):
+            return Said(UNKNOWN)
+        if isinstance(found, Transaction):
+            return Said(parameters=_about_line(world, found, question.plan), receipt=receipt)
+        # One whose request never entered the system is as unknown as if it had not been sent.
+        return Said(parameters=_about_open(world, found)) if found.status else Said(UNKNOWN)
 
 
 def _about_line(world: World, line: Transaction, plan: Plan) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from simulator import ids
 from simulator.answers import Answer
 from simulator.books import LARGEST, MOST_A_DAY, PINS_BEFORE_LOCK
 from simulator.clock import nairobi_now
-from simulator.daraja import c2b, fields, notices, results
+from simulator.daraja import c2b, distortions, fields, notices, results
 from simulator.daraja.refusals import Refused, invalid, named_error
 from simulator.faults import Plan
 from simulator.handsets import Handset, Prompt
@@ -260,9 +260,12 @@ def _tell(world: World, asked: Push, code: str, desc: str = "") -> None:
         merchant_id=asked.merchant_id, checkout_id=asked.checkout_id, code=code, desc=desc,
         paid=paid, amount=told_amount(plan, asked.amount), as_strings=plan.has("stringTypes"),
     )  # fmt: skip
+    payload = distortions.of_push(payload, plan)
     notices.post_json(world, "stk", asked.callback_url, payload, plan)
+    for again in distortions.contradiction(payload, plan):
+        notices.post_json(world, "stk", asked.callback_url, again)
     if asked.paid is not None and (world.settings.c2b_copy or plan.has("c2bAlsoForStk")):
-        c2b.confirm(world, asked.paid)
+        c2b.copy(world, asked.paid)
 
 
 def forced(plan: Plan) -> tuple[str, str]:

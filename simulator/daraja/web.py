@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from simulator.answers import DROPPED, Answer, html, respond, words
-from simulator.daraja import b2c, c2b, refusals, status, stk
+from simulator.books import Transaction
+from simulator.daraja import b2c, balance, c2b, distortions, pull, refusals, reversal, status, stk
 from simulator.daraja.refusals import Refused
 from simulator.faults import Plan
+from simulator.payments import Payout, Push
 from simulator.wire import safe_json
 from simulator.world import World
 
@@ -76,10 +79,34 @@ def transaction_status() -> Response:
     return _serve("status", status.ask)
 
 
-@bp.post("/mpesa/c2b/v1/registerurl")
-@bp.post("/mpesa/c2b/v2/registerurl")
-def register_urls() -> Response:
-    return _serve("c2b", c2b.register)
+@bp.post("/mpesa/accountbalance/v1/query")
+def account_balance() -> Response:
+    return _serve("balance", balance.ask)
+
+
+@bp.post("/mpesa/reversal/v1/request")
+def reverse() -> Response:
+    return _serve("reversal", reversal.ask)
+
+
+@bp.post("/mpesa/c2b/<any(v1, v2):version>/registerurl")
+def register_urls(version: str) -> Response:
+    return _serve("c2b_register", functools.partial(c2b.register, version=version))
+
+
+@bp.post("/mpesa/c2b/<any(v1, v2):_version>/simulate")
+def simulate_c2b(_version: str) -> Response:
+    return _serve("c2b_register", c2b.simulate)
+
+
+@bp.post("/pulltransactions/v1/register")
+def register_pull() -> Response:
+    return _serve("pull", pull.register)
+
+
+@bp.route("/pulltransactions/v1/query", methods=["GET", "POST"])
+def pull_transactions() -> Response:
+    return _serve("pull", pull.query)
 
 
 @bp.route("/mpesa/<path:_path>", methods=["GET", "POST"])
@@ -129,18 +156,22 @@ def _check_token(name: str) -> None:
 
 
 def _plan(name: str, body: dict[str, Any]) -> Plan:
+    """By the phone and the amount of the request, or of the payment it is about."""
     here = world()
     with here.lock:
-        phone = body.get("PhoneNumber") or body.get("PartyB")
-        if name == "stk_query":
-            asked = here.pushes.get(str(body.get("CheckoutRequestID")))
-            phone = asked.phone if asked else None
-        elif name == "status":
-            phone = status.phone_of(here, body)
-        amount = str(body.get("Amount", ""))
+        about = _payment(here, name, body)
+        if about is not None:
+            return here.faults.take(name, phone=about.phone, amount=about.amount)
+        phone, amount = body.get("PhoneNumber") or body.get("PartyB"), str(body.get("Amount", ""))
         return here.faults.take(
             name, phone=str(phone), amount=int(amount) if amount.isdecimal() else None
         )
+
+
+def _payment(here: World, name: str, body: dict[str, Any]) -> Transaction | Payout | Push | None:
+    if name == "stk_query":
+        return here.pushes.get(str(body.get("CheckoutRequestID")))
+    return status.line_of(here, body) if name in ("status", "reversal") else None
 
 
 def _faulty(plan: Plan, act: Callable[[], Answer], name: str = "") -> Answer:
@@ -152,7 +183,7 @@ def _faulty(plan: Plan, act: Callable[[], Answer], name: str = "") -> Answer:
 
 
 def _before(plan: Plan, name: str) -> Answer | None:
-    if plan.has("slow") and plan.param("slow", "before", False):
+    if plan.has("slow") and _slow_before(plan):
         time.sleep(float(plan.param("slow", "seconds", 5)))
     if plan.has("dropConnectionBeforeProcessing"):
         return DROPPED
@@ -162,9 +193,15 @@ def _before(plan: Plan, name: str) -> Answer | None:
         with world().lock:
             world().tokens.kill()
         raise refusals.invalid_token(name or "stk", "killed")
+    if plan.has("refusesV3"):
+        raise refusals.named_error("refusesV3")
     if plan.has("rejectsSync"):
         raise _rejection(plan)
     return None
+
+
+def _slow_before(plan: Plan) -> bool:
+    return distortions.yes(plan.param("slow", "before", False))
 
 
 def _rejection(plan: Plan) -> Refused:
@@ -176,7 +213,7 @@ def _rejection(plan: Plan) -> Refused:
 
 
 def _after(plan: Plan, answer: Answer) -> Answer:
-    if plan.has("slow") and not plan.param("slow", "before", False):
+    if plan.has("slow") and not _slow_before(plan):
         time.sleep(float(plan.param("slow", "seconds", 5)))
     if plan.has("losesSync", "dropConnectionAfterProcessing"):
         return DROPPED

@@ -10,6 +10,8 @@ const TROUBLES = {
     ["Callback three times", { scenario: "duplicatesCallback", on: "stk", count: 3 }],
     ["Callback before answer", { scenario: "callbackBeforeAck", on: "stk" }],
     ["Paid after a 1037", { scenario: "lateSuccessAfter1037", on: "stk" }],
+    ["Confirmed by C2B too", { scenario: "c2bAlsoForStk", on: "stk" }],
+    ["Paybill, not confirmed", { scenario: "losesCallback", on: "c2b" }],
   ],
   Payouts: [
     ["Paid, answer cut off", { scenario: "losesSync", on: "b2c" }],
@@ -17,6 +19,7 @@ const TROUBLES = {
     ["Result lost", { scenario: "losesCallback", on: "b2c" }],
     ["Result three times", { scenario: "duplicatesCallback", on: "b2c", count: 3 }],
     ["Answer 8 s late", { scenario: "slow", on: "b2c", seconds: 8 }],
+    ["Queue time-out, yet paid", { scenario: "queueTimeoutEcho", on: "b2c", pays: true }],
   ],
   "USSD and SMS": [
     ["Hop sent twice at once", { scenario: "duplicatesHop", on: "ussd", count: 2 }],
@@ -27,7 +30,7 @@ const TROUBLES = {
 };
 const BOOKS = {
   people: "All customers hold", utility: "The house, utility",
-  paid_in: "Paid in", paid_out: "Paid out", charges: "Charges",
+  paid_in: "Paid in", paid_out: "Paid out", taken_back: "Taken back", charges: "Charges",
 };
 
 const body = document.body;

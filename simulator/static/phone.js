@@ -161,6 +161,18 @@ export class Phone {
     this.#open("home");
   }
 
+  /** The M-PESA menu's Lipa na M-PESA; what it says of it comes as a text. */
+  async #pay(form) {
+    const { shortcode, account, amount } = Object.fromEntries(new FormData(form));
+    try {
+      await post(`${this.path}/pay`, { shortcode, account, amount: Number(amount) });
+      form.reset();
+    } catch (error) {
+      this.trouble = `M-PESA:\n${error.message}`;
+      this.draw();
+    }
+  }
+
   async #do(path, body = {}) {
     try {
       const told = await post(this.path + path, body);
@@ -192,6 +204,10 @@ export class Phone {
       });
     }
     phone.addEventListener("keydown", (event) => this.#keyboard(event));
+    this.part("lipa").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#pay(event.target);
+    });
     this.part("reachable").addEventListener("change", (event) => {
       ask("PATCH", this.path, { reachable: event.target.checked });
     });

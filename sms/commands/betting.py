@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import betting, keys, ledger, markets
+from core import betting, customers, keys, ledger, markets
 from core.betting import BetLine, Placed
 from core.effects import Channel, Refused
 from core.errors import Refusal
@@ -13,7 +13,7 @@ from core.markets import MarketView, OutcomeView
 from core.say import say
 from sms import meanings as m
 from sms import picks
-from sms.commands import games
+from sms.commands import games, ordering
 from sms.lengths import TWO_TEXTS, clipped, first_that_fits
 from sms.visit import Reply, Visit
 
@@ -42,6 +42,7 @@ def bets(visit: Visit, asked: m.Bets) -> Reply:
     since = visit.now - visit.config.sms_repeat
     if not asked.again and placed_since(visit.tx, visit.phone, digest, since=since):
         return Reply("sms.bets_again")
+    _hold_the_short(visit, asked.slips)
     verdicts = [_place(visit, slip, number) for number, slip in enumerate(asked.slips, start=1)]
     one = len(verdicts) == 1
     reply = _one_answer(visit, verdicts[0]) if one else _many_answer(visit, verdicts)
@@ -71,6 +72,11 @@ def combined(visit: Visit, asked: m.Combined) -> Reply:
     return Reply("sms.combined", {"bets": _spelled(asked.pairs, stake)})
 
 
+def stake_or_pin(visit: Visit, asked: m.StakeOrPin) -> Reply:
+    """`101#1#102#2#4826`: nothing is done, and the last number, perhaps a PIN, is not repeated."""
+    return Reply("sms.stake_or_pin", {"bets": _spelled(asked.pairs, "50")})
+
+
 def my_bets(visit: Visit, _: m.MyBets) -> Reply:
     """`BETS`: what is running, then how the last ones ended, as many as one text holds."""
     customer_id = visit.who.id
@@ -87,6 +93,13 @@ def _over_the_limit(visit: Visit, slips: Sequence[m.Slip]) -> bool:
     """Whether these bets would take the day's sum above what needs no PIN; all of them or none."""
     already = betting.staked_without_pin(visit.tx, visit.who.id, now=visit.now)
     return already + sum(slip.stake for slip in slips) > visit.config.sms_no_pin_limit
+
+
+def _hold_the_short(visit: Visit, slips: Sequence[m.Slip]) -> None:
+    """Lock whoever is about to be offered an order: a person comes before their wallet."""
+    stake = slips[0].stake
+    if len(slips) == 1 and ledger.balance(visit.tx, visit.who.id) < stake:
+        customers.hold(visit.tx, visit.who)
 
 
 def _digest(visit: Visit, slips: Sequence[m.Slip]) -> uuid.UUID:
@@ -119,32 +132,17 @@ def _place(visit: Visit, slip: m.Slip, number: int) -> Verdict:
 
 
 def _one_answer(visit: Visit, verdict: Verdict) -> Reply:
-    """The receipt of a single bet, or the whole reason against it."""
+    """The receipt of a single bet, an offer to who is short of money, or the whole reason."""
     slip, market, outcome, came = verdict.slip, verdict.market, verdict.outcome, verdict.came
+    if isinstance(came, Refused) and came.reason == "betting.short_of_funds":
+        assert market is not None
+        assert outcome is not None
+        return ordering.offer(visit, market, outcome, slip.stake)
     if isinstance(came, Refused):
-        return _short_of_funds(came) or Reply(came.reason, came.facts)
+        return Reply(came.reason, came.facts)
     assert market is not None
     assert outcome is not None
-    return Reply(
-        "sms.bet_placed",
-        {
-            "id": came.bet_id,
-            "code": slip.code,
-            "stake": slip.stake,
-            "outcome": outcome.name,
-            "estimate": market.estimate(outcome.number, slip.stake),
-            "at": market.closes_at,
-            "balance": came.balance,
-        },
-    )
-
-
-def _short_of_funds(came: Refused) -> Reply | None:
-    """What is missing, and the text that brings it."""
-    if came.reason != "betting.short_of_funds":
-        return None
-    shillings = -(-came.facts["short"] // SHILLING)  # upwards: M-PESA moves whole shillings
-    return Reply("sms.short_of_funds", {"balance": came.facts["balance"], "shillings": shillings})
+    return ordering.placed(market, outcome, slip.stake, came)
 
 
 def _many_answer(visit: Visit, verdicts: Sequence[Verdict]) -> Reply:

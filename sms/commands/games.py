@@ -104,7 +104,7 @@ def _games_reply(lines: Sequence[str], first: MarketLine) -> Reply:
 
 
 def _odds_reply(market: MarketView, question: int, name: int) -> Reply:
-    labelled = picks.labelled(market)
+    labelled = [pair for pair in picks.labelled(market) if not pair[1].withdrawn]
     lines = (
         f"{letter} {one.name[:name].rstrip()} {one.estimate // 100}.{one.estimate % 100:02}"
         for letter, one in labelled

@@ -6,7 +6,9 @@ from sms.commands import joining
 from sms.visit import Reply, Visit
 from sms.words import COMMAND_OF
 
-MEMBERS_ONLY = ("deposit", "withdraw", "status", "statement", "bet", "bets", "reset", "auto")
+MEMBERS_ONLY = frozenset(
+    ("deposit", "withdraw", "status", "statement", "bet", "bets", "reset", "auto", "yes", "claim")
+)
 
 
 def welcome(visit: Visit, _: object) -> Reply:

@@ -1,11 +1,12 @@
 """Asking for a deposit: one prompt at a time, and the first answer is the answer for ever."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
-from core import deposits
+from core import breakers, deposits
 from core.deposits import Asked
 from core.effects import Refused
 from core.outbox import Promise
@@ -38,6 +39,19 @@ def test_the_same_key_is_the_same_deposit(rt, amina, daraja):
     assert (first.deposit_id, first.ref) == (again.deposit_id, again.ref)
     with pytest.raises(AssertionError, match="another deposit"):
         teller.ask(rt, amina, 200, key=key)
+
+
+def test_while_m_pesa_is_down_it_is_said_at_once_and_nothing_is_pushed(rt, amina, daraja, wait):
+    half_a_minute = breakers.Rule(failures=1, open_for=timedelta(seconds=30))
+    breakers.failed(rt.redis, "stk", half_a_minute, now=rt.now())
+
+    assert teller.asking(rt, amina, 100_00).reason == "money.why_mpesa_busy"
+    assert teller.asking(rt, amina, 50).reason == "money.deposit_low"  # sooner than that
+    wait(seconds=31)
+    assert isinstance(teller.asking(rt, amina, 100_00), Asked)
+
+    teller.push(rt, wait)
+    assert len(daraja.requests("stk")) == 1
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ def test_a_break_stops_bets_and_deposits_and_lets_money_out(rt, amina, wanjiku, 
     games.placed(rt, amina, derby, 1, 20)
 
 
+def test_who_is_on_a_break_is_not_asked_for_money(rt, amina, derby):
+    cashier.withdraw(rt, amina, 1_000)
+    taken(rt, amina, "24h")
+
+    assert games.bet(rt, amina, derby, 1, 20).reason == "betting.excluded"
+
+
 def test_nobody_ends_it_early_and_a_longer_one_holds(rt, amina):
     long = away(rt, amina, 6)
     assert taken(rt, amina, "7d") == long

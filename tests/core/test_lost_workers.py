@@ -1,5 +1,7 @@
 """Workers that die while they send, answers that come too late, and bells that nobody heard."""
 
+from datetime import timedelta
+
 from core import jobs, outbox, sweeps
 from core.errors import NotSent
 from core.outbox import State
@@ -50,6 +52,19 @@ def test_a_worker_who_is_merely_slow_is_not_lost(rt: Runtime, diary, partner):
     jobs.recover(promised)
 
     assert found(rt, promised).state == State.SENDING
+
+
+def test_a_worker_that_was_frozen_before_it_asked_asks_no_more(rt: Runtime, diary, partner):
+    promised, patience = make(rt, "b2c"), rt.config
+    rt.config = patience.model_copy(update={"sending_stuck": timedelta(0)})
+    jobs.deliver(promised)
+    rt.config = patience
+    assert (partner.asked, found(rt, promised).state) == ([], State.SENDING)
+
+    age(rt, promised)
+    jobs.recover(promised)
+
+    assert found(rt, promised).state == State.UNKNOWN
 
 
 def test_an_answer_that_comes_after_the_doubt_is_still_told(rt: Runtime, diary, partner):

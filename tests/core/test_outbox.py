@@ -187,6 +187,13 @@ def test_what_was_not_sent_waits_longer_each_time_and_keeps_count(rt: Runtime):
     assert found(rt, promised).attempts == 3
 
 
+def test_what_was_not_sent_is_tried_again_when_the_partner_said(rt: Runtime):
+    promised, now, hour = make(rt), rt.now(), timedelta(hours=1)
+    full = NotSent("our own limit", code="rate", retry_after=hour)
+
+    assert close(rt, promised, Failed(full), now=now).due_at == now + hour
+
+
 def test_the_wait_is_bounded_and_spread():
     waits = {outbox.wait(1_000, WAITS) for _ in range(50)}
 
@@ -241,3 +248,31 @@ def test_the_database_knows_that_a_sending_promise_has_a_worker(rt: Runtime):
 
     with pytest.raises(Exception, match="ck_promise_claimed"), rt.transaction() as tx:
         tx.execute(update(Promise).where(Promise.id == promised).values(state=State.SENDING))
+
+
+def test_the_many_of_a_settlement_and_the_few_who_ask_go_side_by_side(rt: Runtime):
+    big = [make(rt, settlement_id=5) for _ in range(20)]
+    small = [make(rt) for _ in range(20)]
+    little = [make(rt, settlement_id=6) for _ in range(2)]
+    with rt.transaction() as tx:
+        outbox.release(tx, 5, now=rt.now())
+        outbox.release(tx, 6, now=rt.now())
+
+    found = due(rt, limit=10)
+
+    assert found == [*small[:5], big[0], little[0], big[1], little[1], big[2]]
+    assert due(rt, limit=30) == [*small[:15], big[0], little[0], big[1], little[1], *big[2:13]]
+    assert len(due(rt)) == 42
+
+
+def test_either_has_all_where_the_other_wants_nothing(rt: Runtime):
+    small = [make(rt) for _ in range(8)]
+    assert due(rt, limit=6) == small[:6]
+
+    big = [make(rt, "result", settlement_id=5) for _ in range(8)]
+    with rt.transaction() as tx:
+        outbox.release(tx, 5, now=rt.now())
+        tx.execute(
+            update(Promise).where(Promise.kind == "sms").values(state=State.SENT, done_at=rt.now())
+        )
+    assert due(rt, limit=6) == big[:6]

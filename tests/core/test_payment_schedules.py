@@ -1,5 +1,6 @@
 """Any order of answers, notices, silence and crashes: in the end M-PESA's books and ours agree."""
 
+import contextlib
 import uuid
 
 import pytest
@@ -7,13 +8,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from core import jobs, outbox, payouts
+from core import jobs, outbox, payout_acts, payouts, staff
+from core.effects import Channel
 from core.errands import ERRANDS
-from core.errors import NotSent, Rejected, Unknown
-from core.outbox import Promise
+from core.errors import NotSent, PartnerError, Refusal, Rejected, Unknown
+from core.outbox import Promise, Sent
 from core.payments import DepositState, PayoutState
 from core.reasons import PAYOUT
 from core.receipts import MpesaReceipt
+from core.staff import Role, Staff
 from demo.settings import B2C_SHORTCODE
 from tests import cashier, mpesa, people, teller
 
@@ -150,8 +153,10 @@ def believing(rt):
 
 DEPOSIT_EVENTS = st.sampled_from(["work", "tell", "lie", "query", "answer", "crash", "wait"])
 PAYOUT_EVENTS = st.sampled_from(
-    ["work", "work", "tell", "time out", "ask", "answer", "crash", "wait", "resume"]
-)
+    ["work", "work", "tell", "time out", "ask", "answer", "crash", "wait", "resume", "freeze",
+     "thaw", "take back", "hold", "let go"]
+)  # fmt: skip
+ENDED = (PayoutState.PAID, PayoutState.FAILED, PayoutState.CANCELLED)
 
 
 def test_whatever_happens_to_a_deposit_it_is_credited_as_often_as_it_was_paid(
@@ -210,24 +215,29 @@ def test_whatever_happens_to_a_payout_it_is_paid_once_or_given_back_once(
     @given(
         st.lists(st.sampled_from(ANSWERS), max_size=4),
         st.lists(st.sampled_from(["0", "paid in doubt", "2040", "1", "26"]), max_size=3),
-        st.lists(PAYOUT_EVENTS, max_size=10),
+        st.lists(PAYOUT_EVENTS, max_size=12),
         st.booleans(),
     )
+    @example([], ["1", "0"], ["freeze", "tell", "resume", "ask", "answer", "work", "thaw"], True)
+    @example([], ["1", "0"], ["freeze", "tell", "resume", "ask", "answer", "thaw", "work"], False)
     def schedule(answers, fates, events, results_come):
         people.fund(believing, amina, 100_00)
         books, before = Books(believing, answers, fates), mpesa.balance(believing, amina)
         pending, number = cashier.pending(believing), cashier.withdraw(believing, amina, 100)
-        live_through_a_payout(believing, books, events, wait)
+        live_through_a_payout(believing, books, amina, number, events, wait)
+        let_go(believing, number)
         end_the_doubt(believing, books, number, wait, results_come)
 
         state, paid = cashier.state(believing, number), books.paid()
         assert len(paid) <= 1
         assert (state == PayoutState.PAID) == bool(paid)
         assert state != PayoutState.FAILED or books.give_reason_to_give_up()
+        assert state != PayoutState.CANCELLED or not books.payments
         given_back = mpesa.balance(believing, amina) - (before - 100_00)
-        assert given_back == (100_00 if state == PayoutState.FAILED else 0)
+        back = state in (PayoutState.FAILED, PayoutState.CANCELLED)
+        assert given_back == (100_00 if back else 0)
         kept = cashier.pending(believing) - pending
-        assert kept == (0 if state in (PayoutState.PAID, PayoutState.FAILED) else 100_00)
+        assert kept == (0 if state in ENDED else 100_00)
         if kept:  # M-PESA never saw it, and cannot say so: that is for a person to end
             assert state in (PayoutState.IN_DOUBT, PayoutState.NEEDS_HUMAN)
             close(believing, number)
@@ -236,8 +246,14 @@ def test_whatever_happens_to_a_payout_it_is_paid_once_or_given_back_once(
     assert teller.clean(believing)
 
 
-def live_through_a_payout(rt, books, events, wait):
+def live_through_a_payout(rt, books, customer, number, events, wait):
+    frozen = []
     acts = {
+        "freeze": lambda: freeze(rt, books, frozen),
+        "thaw": lambda: thaw(rt, frozen),
+        "take back": lambda: take_back(rt, customer, number),
+        "hold": lambda: hold(rt, number),
+        "let go": lambda: let_go(rt, number),
         "work": lambda: mpesa.work(rt),
         "tell": books.tell_payouts,
         "time out": lambda: books.tell_payouts(door="b2c_timeout"),
@@ -267,22 +283,80 @@ def end_the_doubt(rt, books, number, wait, results_come):
 
 def crash(rt, kind):
     """A worker takes the promise, commits, and dies before it calls; its loss is found at once."""
+    begun = begin(rt, kind)
+    if begun is not None:
+        lose(rt, begun[0])
+
+
+def begin(rt, kind):
+    """A worker takes the newest promise of the kind and commits: its id, its try, the request."""
     with rt.transaction() as tx:
         ids = select(Promise.id).where(Promise.kind == kind).order_by(Promise.id.desc())
         promise_id = tx.scalar(ids.limit(1))
     with rt.transaction() as tx:
         promise = outbox.claim(tx, promise_id, now=rt.now())
         if promise is None:
-            return
-        errand = ERRANDS[kind]
-        if errand.begin(tx, promise, rt.now()) is None:
+            return None
+        request = ERRANDS[kind].begin(tx, promise, rt.now())
+        if request is None:
             outbox.drop(promise, now=rt.now())
-            return
+            return None
+        return promise_id, promise.attempts, request
+
+
+def lose(rt, promise_id):
+    """The worker is not heard of any more, and given up."""
     with rt.transaction() as tx:
         promise = tx.get_one(Promise, promise_id)
         assert promise.claimed_at is not None
         promise.claimed_at -= rt.config.sending_stuck * 2
     jobs.recover(promise_id)
+
+
+def freeze(rt, books, frozen):
+    """A worker asks, and is frozen with the answer in its hands until it is given up for lost."""
+    begun = begin(rt, "b2c")
+    if begun is None:
+        return
+    promise_id, attempt, request = begun
+    with contextlib.suppress(PartnerError):  # then it knows no better than that it is lost
+        frozen.append((promise_id, attempt, Sent(books.pay(request))))
+    lose(rt, promise_id)
+
+
+def thaw(rt, frozen):
+    """It wakes up, however much later, and writes down what it was told."""
+    if not frozen:
+        return
+    promise_id, attempt, outcome = frozen.pop()
+    with rt.transaction() as tx:
+        promise = outbox.hold_for_finish(tx, promise_id, attempt)
+        if promise is not None:
+            ERRANDS["b2c"].finish(tx, promise, outcome, rt.now())
+            outbox.close(promise, outcome, now=rt.now(), waits=rt.config.send_retry)
+
+
+def take_back(rt, customer, number):
+    with rt.transaction() as tx:
+        payout_acts.cancel(
+            tx, key=uuid.uuid4(), customer=customer, payout_id=number, channel=Channel.USSD,
+            session="s", now=rt.now(),
+        )  # fmt: skip
+
+
+def hold(rt, number):
+    with contextlib.suppress(Refusal), rt.transaction() as tx:
+        payout_acts.hold(tx, number, reason="odd", by=finance(tx, rt), now=rt.now())
+
+
+def let_go(rt, number):
+    with contextlib.suppress(Refusal), rt.transaction() as tx:
+        payout_acts.let_go(tx, number, by=finance(tx, rt), now=rt.now())
+
+
+def finance(tx, rt):
+    known = tx.scalar(select(Staff).where(Staff.name == "ann"))
+    return known or staff.add(tx, "ann", Role.FINANCE, now=rt.now())
 
 
 def resume(rt):

@@ -76,16 +76,17 @@ def test_a_failure_gives_the_money_back_once(rt, amina, daraja, number):
 def test_each_result_code_acts_as_the_table_says(rt, amina, daraja):
     codes = [code for code in PAYOUT if code.isdigit() or "_IC" in code]
     for code in codes:
-        number = cashier.sent(rt, amina, 50)
+        number = cashier.sent(rt, amina, 20)
         tell(rt, daraja, int(code) if code.isdigit() else code)
 
         act = PAYOUT[code].act
-        state = PayoutState.HELD if act is Act.TOP_UP else PayoutState.FAILED
-        assert cashier.state(rt, number) == state, code
-        assert cashier.is_paused(rt) == (act is not Act.RELEASE), code
+        state = {Act.TOP_UP: PayoutState.HELD, Act.DOUBT: PayoutState.IN_DOUBT}
+        assert cashier.state(rt, number) == state.get(act, PayoutState.FAILED), code
+        assert cashier.is_paused(rt) == (act in (Act.TOP_UP, Act.RELEASE_AND_PAUSE)), code
         if cashier.is_paused(rt):
             cashier.resume(rt)
-    assert len(codes) == 13
+    pausing = {code for code in codes if PAYOUT[code].act is Act.RELEASE_AND_PAUSE}
+    assert pausing == {"11", "21", "2001", "2006", "2028", "8006"}
 
 
 @pytest.mark.parametrize("code", [15, 17, 18, 20, 22, 24, 25, 26, 100000000, "strange"])
@@ -125,7 +126,7 @@ def test_a_payment_after_the_money_was_given_back_is_an_incident(rt, amina, dara
     assert tell(rt, daraja) == "incident"
 
     assert cashier.state(rt, number) == PayoutState.FAILED
-    assert mpesa.balance(rt, amina) == 1_000_00
+    assert mpesa.balance(rt, amina) == 700_00  # the rest of it: test_payout_incidents
     assert cashier.is_paused(rt)
 
 

@@ -101,6 +101,7 @@ def test_the_excluded_may_always_withdraw(rt, amina):
 
 
 def test_what_is_over_m_pesas_limit_goes_in_equal_parts(rt, amina, daraja):
+    trusting(rt)
     people.fund(rt, amina, 600_000_00)
 
     reserved = cashier.withdrawing(rt, amina, 500_001_00)
@@ -114,6 +115,7 @@ def test_what_is_over_m_pesas_limit_goes_in_equal_parts(rt, amina, daraja):
 
 
 def test_no_part_is_too_small_to_send(rt, amina, daraja):
+    trusting(rt)
     people.fund(rt, amina, 250_000_00)
 
     cashier.withdraw(rt, amina, 250_001)
@@ -279,7 +281,7 @@ def test_reserving_is_once_per_key(rt, amina):
 @pytest.mark.parametrize(
     ("first", "verdicts"),
     [
-        ("paid", ["paid", "duplicate", "conflict", "paid"]),
+        ("paid", ["paid", "duplicate", "incident", "paid"]),
         ("released", ["released", "incident", "incident", "duplicate"]),
     ],
 )
@@ -296,7 +298,7 @@ def test_the_database_ends_a_payout_once_whoever_asks(rt, amina, first, verdicts
 
     assert said == verdicts
     assert cashier.pending(rt) == 0
-    assert mpesa.balance(rt, amina) == (700_00 if first == "paid" else 1_000_00)
+    assert mpesa.balance(rt, amina) == 400_00  # each payment too many is set aside
     assert teller.clean(rt)
 
 
@@ -313,6 +315,11 @@ def test_the_database_knows_only_true_ends(rt, amina):
 def end(rt, statement, number):
     with rt.transaction() as tx:
         return tx.scalar(text(statement), {"payout": number, "amount": 300_00})
+
+
+def trusting(rt):
+    """No payout is too large to leave unseen."""
+    rt.config = rt.config.model_copy(update={"payout_hold_over": 10**9})
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def test_a_credit_is_asked_about_again_within_a_minute_and_ever_more_rarely(
     rt, amina, daraja, credited, wait
 ):
     asked_at, second = [], 0
-    for look in (0, 30, 60, 100, 120, 270, 300, 900, 3_600, 10_800, 43_200, 80_000):
+    for look in (0, 30, 60, 110, 120, 280, 300, 900, 3_600, 10_800, 43_200, 80_000):
         wait(seconds=look - second)
         second, before = look, len(daraja.requests("status_query"))
         mpesa.sweep(rt)

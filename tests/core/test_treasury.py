@@ -130,6 +130,17 @@ def test_what_was_proposed_without_its_shortcode_is_not_posted(rt, finance):
 
 
 @pytest.mark.race
+def test_the_same_paper_is_posted_once(rt, finance):
+    posted(rt, finance, "owner in", 100, "fp-17")
+
+    with pytest.raises(Refusal) as refused:
+        posted(rt, finance, "owner in", 100, " FP-17 ")
+
+    assert refused.value.reason == "staff.treasury_posted"
+    posted(rt, finance, "top up", 100, "FP-17")
+    assert teller.clean(rt)
+
+
 def test_two_approvals_at_once_do_not_spend_the_same_money(rt, finance):
     posted(rt, finance, "owner in", 100, "B0")
     waiting = [asked(rt, finance[0], "owner out", 80, f"B{n}") for n in range(1, 5)]

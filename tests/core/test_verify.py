@@ -74,6 +74,51 @@ BREAKS: dict[str, tuple[str, ...]] = {
         "UPDATE transfer SET amount = amount + 100 WHERE kind = 6",
         "UPDATE transfer SET ref = 999 WHERE kind = 6",
         "UPDATE payout SET state = 9, held_for = NULL",
+        "UPDATE transfer SET kind = 22 WHERE kind = 3",
+    ),
+    "what is disputed belongs to open incidents": (
+        """UPDATE account SET kind = 27 WHERE kind = 21""",
+        """INSERT INTO payout_incident (payout_id, kind, receipt, shortcode, amount, tax, frozen,
+                                        owed, source, state, event_at, created_at)
+           SELECT min(id), 1, 'RKA0000008', '600000', 100, 0, 100, 0, 5, 1, now(), now()
+             FROM payout""",
+    ),
+    "what waits for its owner is what its receipts say": (
+        "UPDATE transfer SET kind = 18 WHERE kind = 11",
+        """INSERT INTO account (id, kind) VALUES (997, 25);
+           UPDATE transfer SET credit_account = 997 WHERE kind = 5""",
+        """INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, account_id,
+                                      event_at, created_at)
+           SELECT 'RKA0000008', 1, '600000', 100, 2, ledger_account(25::smallint, NULL, NULL, NULL),
+                  now(), now()""",
+    ),
+    "what M-PESA took back is what it had brought": (
+        "UPDATE transfer SET kind = 19 WHERE kind = 11",
+        """INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, transfer_id,
+                                      event_at, created_at, reversed_at, reversed_by)
+           VALUES ('RKA0000007', 1, '600000', 100, 2, 999999, now(), now(), now(), 8)""",
+    ),
+    "a refund is paid once": (
+        "UPDATE transfer SET kind = 17 WHERE kind = 11",
+        """INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, event_at,
+                                      created_at)
+           VALUES ('RKA0000006', 1, '600000', 100, 2, now(), now()),
+                  ('RKA0000005', 2, '600000', 100, 7, now(), now());
+           INSERT INTO refund (key, receipt, method, amount, shortcode, state, ocid, paid_receipt,
+                               created_at)
+           VALUES (gen_random_uuid(), 'RKA0000006', 1, 100, '600000', 6, gen_random_uuid(),
+                   'RKA0000005', now())""",
+    ),
+    "what the statement agreed with has not changed": (
+        """INSERT INTO statement_file (id, sha256, shortcode, account, first_at, last_at, opening,
+                                       paid_in, withdrawn, closing, lines, fresh, failed,
+                                       imported_by, imported_at)
+           SELECT 996, '', '600000', 'utility', now(), now(), 0, 100, 0, 100, 1, 1, 0, min(id),
+                  now() FROM staff;
+           INSERT INTO statement_line (file_id, shortcode, account, receipt, reason, amount,
+                                       balance, completed_at, bucket, state, settled_at)
+           VALUES (996, '600000', 'utility', 'RKA0000004', 'Pay Bill', 100, 100, now(), 1, 2,
+                   now())""",
     ),
     "the M-PESA account is receipts in less receipts out": (
         """UPDATE transfer SET credit_account = (SELECT id FROM account WHERE kind = 10)

@@ -27,7 +27,7 @@ def server():
 
 @pytest.fixture
 def client(ground, server):
-    """A Daraja client of that server; `changes` are settings."""
+    """A Daraja client of that server; `changes` are settings, but for `clock`."""
     database = f"{ground.urls.redis.partition('?')[0]}?db={ground.worker}"
     with Redis.from_url(database) as redis:
         redis.flushdb()

@@ -19,7 +19,19 @@ from urllib3.exceptions import (
 
 from core.errors import NotSent, PartnerError, Rejected, Unknown
 from mpesa import answers
-from mpesa.answers import B2C, STATUS, STK, STK_QUERY, StaleToken
+from mpesa.answers import (
+    B2C,
+    BALANCE,
+    C2B_REGISTER,
+    OAUTH,
+    PULL,
+    PULL_REGISTER,
+    REVERSAL,
+    STATUS,
+    STK,
+    STK_QUERY,
+    StaleToken,
+)
 
 LOCK = "Unable to lock subscriber, a transaction is already in process for the current subscriber"
 SPIKE = {
@@ -32,6 +44,12 @@ STALE = {
     "fault": {
         "faultstring": "Invalid access token",
         "detail": {"errorcode": "keymanagement.service.invalid_access_token"},
+    }
+}
+EXPIRED = {
+    "fault": {
+        "faultstring": "Access Token expired",
+        "detail": {"errorcode": "keymanagement.service.access_token_expired"},
     }
 }
 
@@ -49,6 +67,12 @@ ROWS: list[tuple[str, int, Any, type[PartnerError], str]] = [
     (STATUS, 400, says("400.003.01", "Invalid Access Token"), StaleToken, "token"),
     (STATUS, 401, says("401.001", "Invalid Access Token"), StaleToken, "token"),
     (B2C, 401, STALE, StaleToken, "token"),
+    (BALANCE, 401, EXPIRED, StaleToken, "token"),
+    (REVERSAL, 404, says("404.001.03", "Invalid Access Token"), StaleToken, "token"),
+    (BALANCE, 401, says("401.002.01", "Error Occurred - Invalid Access Token - x"), StaleToken,
+     "token"),
+    (C2B_REGISTER, 400, says("400.003.01", "Invalid Access Token"), StaleToken, "token"),
+    (PULL, 401, says("401.001", "Invalid Access Token"), StaleToken, "token"),
     (B2C, 401, says("401.002.01", "Invalid API call as no apiproduct match found"), NotSent,
      "no_product"),
     (STK, 429, SPIKE, NotSent, "throttled"),
@@ -56,8 +80,26 @@ ROWS: list[tuple[str, int, Any, type[PartnerError], str]] = [
     (STK, 500, says("500.003.02", "Error Occurred: Spike Arrest Violation"), NotSent, "throttled"),
     (B2C, 500, says("500.003.03", "Quota Violation"), NotSent, "throttled"),
     (B2C, 403, says("403.002.1001", "Forbidden"), NotSent, "gateway"),
+    (STATUS, 404, says("404.001.04", "Invalid Authentication Header"), NotSent, "gateway"),
+    (PULL, 429, SPIKE, NotSent, "throttled"),
     (B2C, 404, says("404.001.01", "Resource not found"), NotSent, "path"),
     (STK, 405, says("405.001", "GET Method Not Allowed"), NotSent, "path"),
+    # OAuth knows neither the key nor the way it is shown
+    (OAUTH, 400, says("400.008.01", "Invalid Authentication passed"), Rejected, "credentials"),
+    (OAUTH, 400, says("400.008.02", "Invalid grant type passed"), Rejected, "credentials"),
+    (OAUTH, 500, says("400.008.01", "Invalid Authentication passed"), Rejected, "credentials"),
+    (OAUTH, 400, None, Rejected, "credentials"),
+    (OAUTH, 401, {"fault": {"faultstring": "Invalid client"}}, Rejected, "credentials"),
+    (OAUTH, 200, None, Unknown, "unreadable"),
+    (OAUTH, 200, {"expires_in": "3599"}, Unknown, "unreadable"),
+    (OAUTH, 429, SPIKE, NotSent, "throttled"),
+    # addresses are registered once
+    (C2B_REGISTER, 500, says("500.003.1001", "Urls are already registered."), Rejected,
+     "registered"),
+    (C2B_REGISTER, 500, says("500.003.1001", "Duplicate notification info, SP ID is 107"),
+     Rejected, "registered"),
+    (C2B_REGISTER, 400, says("400.003.02", "Bad Request - Invalid ConfirmationURL"), Rejected,
+     "field"),
     # a question asked too early
     (STK_QUERY, 500, says("500.001.1001", "The transaction is being processed"), Unknown,
      "in_flight"),
@@ -71,6 +113,7 @@ ROWS: list[tuple[str, int, Any, type[PartnerError], str]] = [
     (STK, 500, says("500.001.1001", "Merchant does not exist"), Rejected, "merchant"),
     (STK, 500, says("500.001.1001", "[MerchantValidate] - Wrong credentials"), Rejected,
      "credentials"),
+    (REVERSAL, 400, says("400.002.02", "Bad Request - Invalid TransactionID"), Rejected, "field"),
     (STK, 400, says("400.777", "Something new"), Rejected, "refused"),
     (STK, 403, says("403.777", "Something new"), Rejected, "refused"),
     (STK, 404, says("404.777", "Something new"), Rejected, "refused"),
@@ -82,26 +125,41 @@ ROWS: list[tuple[str, int, Any, type[PartnerError], str]] = [
     (STK, 500, says("500.003.02", "System is busy. Please try again in few minutes."), Unknown,
      "busy"),
     (B2C, 500, says("500.003.1001", "Internal Server Error"), Unknown, "internal"),
+    (REVERSAL, 500, says("500.003.02", "System is busy. Please try again in few minutes."),
+     Unknown, "busy"),
+    (REVERSAL, 500, says("500.002.1001", "Service is currently under maintenance"), Unknown,
+     "maintenance"),
+    (B2C, 502, None, Unknown, "unavailable"),
+    (B2C, 503, None, Unknown, "unavailable"),
+    (REVERSAL, 504, {"fault": {"faultstring": "Gateway Timeout", "detail": 7}}, Unknown,
+     "unavailable"),
     # and what the table does not know
     (STK, 500, says("500.001.1001", "Something new"), Unknown, "unclear"),
     (B2C, 500, says("500.001.1001", LOCK), Unknown, "unclear"),
     (B2C, 500, says("500.001.1001", "The transaction is being processed"), Unknown, "unclear"),
     (B2C, 400, says("400.777", "Something new"), Unknown, "unclear"),
     (B2C, 403, says("403.777", "Something new"), Unknown, "unclear"),
-    (B2C, 403, None, Unknown, "unclear"),
-    (STK, 403, None, Unknown, "unclear"),
-    (B2C, 400, None, Unknown, "unclear"),
-    (B2C, 503, None, Unknown, "unclear"),
-    (STK, 302, None, Unknown, "unclear"),
+    (B2C, 403, None, Unknown, "unreadable"),
+    (STK, 403, None, Unknown, "unreadable"),
+    (B2C, 400, None, Unknown, "unreadable"),
+    (B2C, 500, None, Unknown, "unreadable"),
+    (STK, 302, None, Unknown, "unreadable"),
     (B2C, 500, {"fault": "odd"}, Unknown, "unclear"),
-    (B2C, 504, {"fault": {"faultstring": "Gateway Timeout", "detail": 7}}, Unknown, "unclear"),
+    (B2C, 500, {"fault": {"faultstring": "Unexpected EOF", "detail": 7}}, Unknown, "unclear"),
+    (REVERSAL, 400, says("400.777", "Something new"), Unknown, "unclear"),
+    (B2C, 500, says("500.003.1001", "Urls are already registered."), Unknown, "internal"),
     # 200, but not yes
-    (B2C, 200, None, Unknown, "unclear"),
+    (B2C, 200, None, Unknown, "unreadable"),
     (STK, 200, {}, Unknown, "unclear"),
     (B2C, 200, {"ResponseCode": "1", "ResponseDescription": "Rejected"}, Unknown, "unclear"),
     (B2C, 200, {"ResponseCode": "0"}, Unknown, "unreadable"),
     (STK, 200, {"ResponseCode": "0", "CheckoutRequestID": " "}, Unknown, "unreadable"),
     (STK_QUERY, 200, {"ResponseCode": "0", "ResultCode": None}, Unknown, "unreadable"),
+    (REVERSAL, 200, {"ResponseCode": "0"}, Unknown, "unreadable"),
+    (BALANCE, 200, {"ResponseCode": "0", "ConversationID": ""}, Unknown, "unreadable"),
+    (B2C, 200, {"ResponseCode": "1000", "ConversationID": "AG_1"}, Unknown, "unclear"),
+    (PULL, 200, {"ResponseCode": "0", "Response": [[]]}, Unknown, "unclear"),
+    (PULL, 200, {"ResponseStatus": "500", "ResponseMessage": "no"}, Unknown, "unclear"),
 ]  # fmt: skip
 
 
@@ -132,6 +190,14 @@ def test_every_line_of_the_table_is_needed():
         (STK_QUERY, {"ResponseCode": "0", "ResultCode": 0}),
         (B2C, {"ResponseCode": 0, "ConversationID": "AG_1"}),
         (STATUS, {"ResponseCode": "0", "ConversationID": "AG_1"}),
+        (REVERSAL, {"ResponseCode": "0", "ConversationID": "AG_1"}),
+        (BALANCE, {"ResponseCode": "0", "ConversationID": "AG_1"}),
+        (OAUTH, {"access_token": "x", "expires_in": "3599"}),
+        (C2B_REGISTER, {"ResponseCode": "0", "OriginatorCoversationID": "1"}),
+        (PULL, {"ResponseCode": "1000", "Response": [[{"transactionId": "A"}]]}),
+        (PULL, {"Response Code": 1001, "Response": [[]]}),
+        (PULL_REGISTER, {"ResponseStatus": "1000"}),
+        (PULL_REGISTER, {"Response Status": "1001"}),
     ],
 )
 def test_yes_is_yes(product, body):

@@ -7,10 +7,12 @@ import threading
 import pytest
 import requests
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.errors import NotSent, Rejected, Unknown
 from mpesa import answers
-from mpesa.daraja import Handshaking
+from mpesa.line import Handshaking
 from tests import daraja
 from tests.daraja import PAY, PUSH
 
@@ -36,7 +38,7 @@ def test_a_token_that_another_process_renewed_is_not_renewed_again(client, serve
     stale = (404, daraja.error("404.001.03", "Invalid Access Token"))
 
     def meanwhile(door):
-        other.token.current(instead_of="token-1")
+        other.line.token.current(instead_of="token-1")
         return door.say(stale[0], json.dumps(stale[1]).encode(), "application/json")
 
     server.answers = [meanwhile]
@@ -68,13 +70,13 @@ def test_many_at_once_mint_one_token(client, server):
 
 def test_a_lock_that_redis_forgot_takes_nothing_from_the_token(client, server):
     line = client()
-    mint = line.token.mint
+    mint = line.line.token.mint
 
     def forgetful():
-        line.token.redis.flushdb()
+        line.line.token.redis.flushdb()
         return mint()
 
-    line.token.mint = forgetful
+    line.line.token.mint = forgetful
     line.pay(PAY)
 
     assert server.tokens == ["token-1"]
@@ -87,7 +89,7 @@ def test_a_token_is_kept_for_its_life_less_a_minute_and_sealed(client, server, e
     line = client()
     line.push(PUSH)
 
-    redis, name = line.token.redis, line.token.name
+    redis, name = line.line.token.redis, line.line.token.name
     if expires in ("soon", 30):
         assert redis.get(name) is None
     else:
@@ -107,7 +109,7 @@ def test_without_a_token_nothing_was_sent(client, server):
 
 def test_without_redis_nothing_was_sent(client, server):
     line = client()
-    line.token.redis = Redis(port=9)
+    line.line.token.redis = Redis(port=9, retry=Retry(NoBackoff(), 0))
 
     with pytest.raises(NotSent) as said:
         line.pay(PAY)
@@ -144,8 +146,8 @@ def test_a_payout_is_posted_once_whatever_comes_back(client, server, answer, mea
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://nowhere.localhost:9"])
 def test_a_line_that_never_stood_sent_nothing(client, server, address):
     line = client()
-    line.token.current()  # there is a token, so that the payment itself meets the dead line
-    line.base_url = address
+    line.line.token.current()  # there is a token, so that the payment itself meets the dead line
+    line.line.base_url = address
 
     with pytest.raises(NotSent) as said:
         line.pay(PAY)
@@ -157,8 +159,8 @@ def test_a_failed_handshake_sent_nothing_and_a_broken_answer_is_doubt(client, tm
     """Both are the same error to `requests`; the connection itself knows the difference."""
     with daraja.TlsServer(tmp_path) as (address, heard):
         line = client()
-        line.token.current()
-        line.base_url = address
+        line.line.token.current()
+        line.line.base_url = address
         with pytest.raises(NotSent):
             line.pay(PAY)  # nobody signed that certificate
         assert heard == []

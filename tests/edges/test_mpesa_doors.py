@@ -14,7 +14,8 @@ from core.inbox import Callback
 from core.runtime import Runtime
 from tests import mpesa, teller
 
-DOORS = ("stk", "b2c/result", "b2c/timeout", "status/result", "status/timeout")
+ASKED = ("b2c", "status", "reversal", "balance")
+DOORS = ("stk", "c2b/confirm", *(f"{a}/{told}" for a in ASKED for told in ("result", "timeout")))
 THANKS = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 FIELDS = st.sampled_from(
@@ -58,7 +59,9 @@ def visitor(rt: Runtime) -> FlaskClient:
 
 
 def path(rt: Runtime, door: str, place: int = 0) -> str:
-    return f"/hooks/{rt.config.daraja_hook_token[place].get_secret_value()}/{door}"
+    config = rt.config
+    tokens = config.c2b_hook_token if door.startswith("c2b") else config.daraja_hook_token
+    return f"/hooks/{tokens[place].get_secret_value()}/{door}"
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -165,7 +165,7 @@ def test_a_closed_game_takes_no_bet(rt, phone, amina, market, wanjiku) -> None:
 def test_who_is_short_is_told_what_to_deposit(rt, phone, amina, market) -> None:
     reply = phone.text(f"101#1#1200 {PIN}")
     assert "You have KES 1,000" in reply
-    assert "send DEP 200 " in reply.replace("Send", "send")
+    assert "Deposit KES 200 and bet KES 1,200 on Yes" in reply
     assert bets(rt) == []
 
 

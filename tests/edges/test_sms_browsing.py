@@ -8,6 +8,7 @@ from core import settling, trading
 from core.customers import Customer
 from core.runtime import Runtime
 from tests import games
+from tests.core.test_withdrawn_outcomes import withdraw
 from tests.people import AMINA
 from tests.sms.phone import Phone
 
@@ -59,3 +60,13 @@ def test_a_game_that_waits_or_is_paused_says_so(rt, phone, wanjiku) -> None:
         trading.suspend(tx, paused.code, reason="rain", by=wanjiku)
     assert "paused for now" in phone.text("ODDS 102")
     assert "paused for now" in phone.text("102#1#50")
+
+
+def test_a_withdrawn_outcome_is_not_offered_any_more(rt, phone, wanjiku, kamau) -> None:
+    market = games.derby(rt, wanjiku, "Simba", "Chui", "Duma")
+    withdraw(rt, market, 1, wanjiku, kamau)
+
+    told = phone.text(f"ODDS {market.code}")
+
+    assert "Simba" not in told
+    assert f"{market.code}#2#50" in told

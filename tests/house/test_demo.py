@@ -15,7 +15,7 @@ from tests.house import tree
 PATIENCE = 120  # seconds for a whole story on a busy machine
 CHAPTERS = (
     "dialled", "signed up", "deposited", "bet on two handsets", "settled", "paid out",
-    "ledger clean", "simulator books equal", "The whole story came true.",
+    "ledger clean", "simulator books equal", "compared", "The whole story came true.",
 )  # fmt: skip
 
 

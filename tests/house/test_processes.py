@@ -42,4 +42,4 @@ def test_every_route_is_behind_a_door(rt: Runtime) -> None:
 
 
 def test_every_promise_has_a_sender(rt: Runtime) -> None:
-    assert set(ERRANDS) == set(wsgi.build(rt.config).senders)
+    assert set(ERRANDS) <= set(wsgi.build(rt.config).senders)

@@ -72,11 +72,21 @@ class Payments(Play):
 
     def take(self, who, amount):
         verdict = cashier.withdrawing(self.rt, self.people[who], amount)
-        if amount < model.LEAST_CASH_OUT or self.house.gross(amount) > self.house.holds(who):
+        short = amount < model.LEAST_CASH_OUT or self.house.gross(amount) > self.house.holds(who)
+        if short or self.to_be_taken_back(who):
             assert isinstance(verdict, Refused)
         else:
             (payout,) = verdict.payout_ids
             self.house.reserve(payout, who, amount)
+
+    def to_be_taken_back(self, who):
+        """Whether a correction has still to take something from the customer."""
+        return any(
+            run.corrects.market.bets[bet].customer == who
+            for run in self.runs.values()
+            if run.corrects and not run.undone
+            for bet in run.corrects.division.given.keys() - run.corrects.back
+        )
 
     @act(2, when=lambda self: self.unsent())
     def send_payout(self, draw):

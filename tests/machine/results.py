@@ -32,8 +32,9 @@ class Results(Settling):
     def void_in_time(self, draw):
         """Nothing has been paid yet, and nothing will be."""
         number = draw(st.sampled_from(self.overtaken()))
-        del self.runs[self.newest[number]]
+        overtaken = self.runs.pop(self.newest[number])
         self.agree(number, (), None)
+        self.runs[self.newest[number]].instead = overtaken
         self.markets[number].status = "APPROVED"
 
     @act(4, when=lambda self: self.in_state(*ENDED))
@@ -131,6 +132,6 @@ class Results(Settling):
 
 def cut_off(run):
     """The effective close in force; a void says nothing about it."""
-    while not run.winners and run.corrects:
-        run = run.corrects
-    return run.closed
+    while run is not None and not run.winners:
+        run = run.corrects or run.instead
+    return None if run is None else run.closed

@@ -2,6 +2,7 @@
 
 import base64
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import requests
@@ -9,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from requests import Response
 
+from simulator.clock import nairobi_now
 from simulator.driver import Network
 from simulator.settings import Settings
 
@@ -92,6 +94,53 @@ class Merchant:
             "Occasion": "",
         }
         return self.post("/mpesa/transactionstatus/v1/query", body | about)
+
+    def balance(self, **more: Any) -> Response:
+        body = self._question("AccountBalance", "balance") | {
+            "PartyA": TOLD.shortcode,
+            "IdentifierType": "4",
+        }
+        return self.post("/mpesa/accountbalance/v1/query", body | more)
+
+    def reverse(self, receipt: str, amount: Any, **more: Any) -> Response:
+        body = self._question("TransactionReversal", "reversal") | {
+            "TransactionID": receipt,
+            "Amount": amount,
+            "ReceiverParty": TOLD.shortcode,
+            "RecieverIdentifierType": "11",
+            "Occasion": "",
+        }
+        return self.post("/mpesa/reversal/v1/request", body | more)
+
+    def pull(self, **more: Any) -> Response:
+        """What came today and yesterday."""
+        now = nairobi_now()
+        body = {
+            "ShortCode": TOLD.shortcode,
+            "StartDate": f"{now - timedelta(days=1):%Y-%m-%d %H:%M:%S}",
+            "EndDate": f"{now + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}",
+            "OffSetValue": "0",
+        }
+        return self.post("/pulltransactions/v1/query", body | more)
+
+    def register(self, version: str = "v2", **more: Any) -> Response:
+        body = {
+            "ShortCode": TOLD.shortcode,
+            "ResponseType": "Completed",
+            "ConfirmationURL": f"{self.callbacks}/paid",
+            "ValidationURL": f"{self.callbacks}/may",
+        }
+        return self.post(f"/mpesa/c2b/{version}/registerurl", body | more)
+
+    def _question(self, command: str, door: str) -> dict[str, Any]:
+        return {
+            "Initiator": TOLD.initiator_name,
+            "SecurityCredential": self.credential(),
+            "CommandID": command,
+            "ResultURL": f"{self.callbacks}/{door}/result",
+            "QueueTimeOutURL": f"{self.callbacks}/{door}/timeout",
+            "Remarks": "Check",
+        }
 
     def credential(self, secret: str = TOLD.initiator_password) -> str:
         key = x509.load_pem_x509_certificate(self.certificate.encode()).public_key()

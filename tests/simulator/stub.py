@@ -28,6 +28,7 @@ class StubHouse:
         self.arrived = threading.Condition()
         self.kept: list[tuple[str, Any]] = []
         self.screen: Screen = echo
+        self.verdict: dict[str, str] | None = None  # what it says to a payment it is asked about
         self.failures = 0  # how many callbacks are still answered with a 500
         house = self
 
@@ -60,7 +61,9 @@ class StubHouse:
             if self.failures:
                 self.failures -= 1
                 return 500, "not now"
-            screen = self.screen
+            screen, verdict = self.screen, self.verdict
+        if door.endswith("may"):
+            return 200, "" if verdict is None else json.dumps(verdict)
         return 200, screen(told) if door.endswith("ussd") else "ok"
 
     def got(self, door: str) -> list[Any]:
@@ -77,7 +80,7 @@ class StubHouse:
     def clear(self) -> None:
         with self.arrived:
             self.kept.clear()
-            self.screen, self.failures = echo, 0
+            self.screen, self.verdict, self.failures = echo, None, 0
 
     def close(self) -> None:
         self.server.shutdown()

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from simulator.driver import Network, Phone
+from simulator.driver import Network, Phone, Trouble
 from simulator.keys import Keys
 from tests.simulator.merchant import TOLD, Merchant, error, parameters
 from tests.simulator.stub import StubHouse
@@ -195,6 +195,23 @@ def test_a_failed_payout_is_cancelled_and_an_open_one_authorized(
     house.awaits("b2c/result", 2)
     network.end_payout("open")
     assert phone.balance() == 5_100
+
+
+def test_an_open_payout_ends_as_told(
+    merchant: Merchant, phone: Phone, house: StubHouse, network: Network
+) -> None:
+    network.fault("neverAnswers", "b2c")
+    merchant.b2c(100, "open")
+    for place, status in enumerate(("Initiated", "Expired", "Cancelled"), 1):
+        network.end_payout("open", status)
+        merchant.status(OriginalConversationID="open")
+        told = dict(parameters(house.awaits("status/result", place)[-1]))
+        # The first that is final stays.
+        assert told["TransactionStatus"] == ("Expired" if place > 1 else "Initiated")
+    with pytest.raises(Trouble, match="a status is one of"):
+        network.end_payout("open", "Completed")
+    assert house.got("b2c/result") == []
+    assert phone.balance() == 5_000
 
 
 def test_the_key_survives_a_restart(tmp_path) -> None:

@@ -156,6 +156,9 @@ def test_the_terminal_pays(phone: Phone, house: StubHouse, network: Network) -> 
     assert "5,000" in played(phone, "b")
     assert "h " in played(phone, "?")
     assert "not a phone's word" in played(phone, "*384")
+    assert "an amount" in played(phone, "l")
+    assert "confirmed" in played(phone, "l 500 7Q2MXA")
+    assert house.awaits("c2b")[0]["BillRefNumber"] == "7Q2MXA"
 
 
 def test_the_page_shows_two_phones_and_loads_only_from_here(base: str, house: StubHouse) -> None:
@@ -164,7 +167,8 @@ def test_the_page_shows_two_phones_and_loads_only_from_here(base: str, house: St
     assert "*384*7#" in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     parts = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
-    assert [part for part in parts if not part.startswith(("/static/", "data:"))] == []
+    here = ("/static/", "/control/", "data:")
+    assert [part for part in parts if not part.startswith(here)] == []
     for part in parts:
-        if part.startswith("/static/"):
+        if not part.startswith("data:"):
             assert requests.get(base + part, timeout=5).status_code == 200

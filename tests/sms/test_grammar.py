@@ -93,6 +93,25 @@ def test_a_combined_bet_is_known_for_one_and_is_never_placed(text, pairs, stake)
 
 
 @pytest.mark.parametrize(
+    "text", ["101#1#102#2#4826", "101 1 102 2 4826", "101#1#102#2 4826", "BET 101#1#102#2#4826"]
+)
+def test_a_pin_behind_bets_without_stakes_is_never_read_as_a_stake(text) -> None:
+    read = parse(text)
+    assert read.meaning == m.StakeOrPin(((101, "1"), (102, "2")))
+    assert "4826" not in read.masked
+    assert "101" in read.masked
+
+
+@pytest.mark.parametrize("text", ["YES 4826", "NDIO 4826", "CLAIM 4826", "CLAIM QWE4826"])
+def test_a_pin_where_none_belongs_is_not_kept(text) -> None:
+    assert "4826" not in parse(text).masked
+
+
+def test_the_code_of_a_claim_is_kept_whole() -> None:
+    assert parse("CLAIM QWE4826RTY").masked == "CLAIM QWE4826RTY"
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("101#1", ((101, "1"),)),
@@ -223,6 +242,20 @@ def test_what_is_nearly_a_bet_gets_told_how_bets_go(text: str) -> None:
         ("START", m.Start()),
         ("CANCEL 9002711", m.Cancel()),
         ("FUTA", m.Cancel()),
+        ("YES", m.Yes()),
+        ("ndio.", m.Yes()),
+        ("Ndiyo", m.Yes()),
+        ("PAYBILL", m.Paybill()),
+        ("LIPA", m.Paybill()),
+        ("CLAIM QWE12RTY34", m.Claim("QWE12RTY34")),
+        ("claim qwe12 rty34", m.Claim("QWE12RTY34")),
+        ("STATUS W", m.Status(None, payout=True)),
+        ("HALI TOA", m.Status(None, payout=True)),
+        ("STATUS DABC234", m.Status("DABC234")),
+        ("YES 4826", m.Usage("yes")),
+        ("CLAIM", m.Usage("claim")),
+        ("CLAIM 4826", m.Usage("claim")),
+        ("CLAIM QWE12RTY345", m.Usage("claim")),
         ("HELP", m.Help(None)),
         ("MSAADA", m.Help(None)),
         ("HELP DEP", m.Help("deposit")),
@@ -237,9 +270,9 @@ def test_every_keyword_in_both_languages(text: str, meaning: m.Meaning) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "TIPS", "VIDOKEZO T12", "BUY T123", "BUY T123 WALLET 1234", "NUNUA T1", "SELL x", "YES",
-        "NDIO", "CLAIM QWE12RTY34", "NEWS OFF", "SMSPIN ON", "COMPLAIN late", "LALAMIKO",
-        "LIMIT DAY 500", "BREAK 7", "PUMZIKA", "EXCLUDE 6 1234", "JIZUIE",
+        "TIPS", "VIDOKEZO T12", "BUY T123", "BUY T123 WALLET 1234", "NUNUA T1", "SELL x",
+        "NEWS OFF", "SMSPIN ON", "COMPLAIN late", "LALAMIKO", "LIMIT DAY 500",
+        "BREAK 7", "PUMZIKA", "EXCLUDE 6 1234", "JIZUIE",
     ],
 )  # fmt: skip
 def test_words_of_what_is_not_open_yet_get_help_and_do_nothing(text: str) -> None:

@@ -26,13 +26,13 @@ WORST: dict[str, Any] = {
     "limit": Cents(1_000_00), "min": Cents(1_000_00), "max": Cents(100_000_00),
     "shillings": 250_000, "ref": "D" + "W" * 6, "receipt": "W" * 10, "at": AT, "pick": "W" * 20,
     "until": AT, "picks": ", ".join("12345678"), "question": QUESTION, "outcome": NAME,
-    "categories": "W" * 80,
+    "categories": "W" * 80, "bet": 9_999_999_999, "minutes": 5, "parts": 99,
 }  # fmt: skip
 # Filled by other sentences, or with lists: they have tests of their own below.
 COMPOSED = {
     "delete_your_text", "did_you_mean", "did_you_mean_either", "games", "odds", "bets_answered",
     "bets_answered_short", "line_refused", "bets", "stakes_missing", "combined", "status_failed",
-    "statement",
+    "statement", "status_both", "stake_or_pin",
 }  # fmt: skip
 ONE_TIME = {"code_kyc", "code_pin_reset"}
 EVERY = sorted(say.keys())

@@ -99,7 +99,7 @@ def test_too_little_money_leads_to_a_deposit_of_what_is_missing(
     phone: Handset, derby: Market, rt: Runtime
 ) -> None:
     phone.dial(f"1*3*{derby.code}*1*1500").sees("You have KES 1,000. You need KES 500 more")
-    phone.press("1").sees("Deposit KES 500 from the M-PESA of 0712000001?")
+    phone.press("2").sees("Deposit KES 500 from the M-PESA of 0712000001?")
     assert not bets(rt)
 
 

@@ -24,7 +24,18 @@ from ussd import redial
 from ussd.calls import Call, Hop, placed
 from ussd.desk import Desk
 from ussd.pages import CUT, LIMIT
-from ussd.screens import account, bets, betting, entry, home, joining, money, statement, verdicts
+from ussd.screens import (
+    account,
+    bets,
+    betting,
+    entry,
+    home,
+    joining,
+    money,
+    ordering,
+    statement,
+    verdicts,
+)
 from ussd.visit import (
     EFFECTS,
     STEPS,
@@ -86,6 +97,11 @@ REFUSALS = [
     ("customers.excluded", {"until": LATE}),
 ]
 PLACE = {"stack": [placed(link(money.deposit))], "keys": []}
+RECEIPT = {"receipt": "WWWWWWWWWW"}
+CLAIMED = RECEIPT | {"amount": MOST, "at": LATE}
+CLAIM_ANSWERS = (
+    "money.claim_asking", "money.claim_booked", "money.claim_with_us", "money.claim_not_theirs",
+)  # fmt: skip
 TOLD = {"imprint": "f" * 64, "name": worst.NAME, "pin": True, "pin_hash": "$argon2id$"}
 
 
@@ -108,21 +124,45 @@ def samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
         betting.stake: [pick | {"outcome": number} for number in range(1, 9)],
         betting.confirm: [choice, choice | {"pin": True}],
         betting.placed: [{"bet": world.bets["open"], "balance": rich}],
-        betting.short: [{"balance": rich, "stake": rich, "short": rich}],
+        betting.short: [
+            {"balance": rich, "stake": rich, "short": rich},
+            {"balance": rich, "stake": rich, "short": rich, **pick, "pin": False},
+        ],
         bets.bets: [{"open": True}, {"open": False}],
         bets.detail: [{"bet": bet} for bet in world.bets.values()],
-        money.sure: [{"amount": rich}],
-        money.prompted: [{"amount": rich, "ref": "DWWWWWW"}],
-        money.pin: [{"amount": rich}],
-        money.confirm: [{"amount": rich, "pin": True}],
-        money.on_its_way: [{"amount": rich, "balance": rich}],
         account.reset_pin_again: [TOLD],
         account.auto_pin: [{"on": False}],
         verdicts.refused: [{"reason": reason, "facts": facts} for reason, facts in REFUSALS],
     }
     given |= {screen: [TOLD] for screen in reset}
-    given |= statement_samples(world)
+    given |= money_samples(world) | statement_samples(world)
     return {screen: given.get(screen, [{}]) for screen in screens().values()}
+
+
+def money_samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
+    """Payments of every sort, on their way in and out."""
+    rich = world.size.rich
+    choice = {"market": world.game.id, "outcome": 1, "stake": world.size.stake}
+    return {
+        ordering.sure: [choice, choice | {"pin": True}, choice | {"stake": 2 * rich, "pin": True}],
+        money.sure: [{"amount": rich}],
+        money.prompted: [
+            {"amount": rich, "ref": "DWWWWWW"},
+            {"amount": rich, "ref": "DWWWWWW", "order": True},
+        ],
+        money.back_again: [{"amount": rich, "balance": rich}],
+        money.paybill: [{}, {"account": "DWWWWWW", "amount": rich}],
+        money.claimed: [
+            {
+                "sentence": sentence,
+                "facts": CLAIMED if sentence == "money.claim_booked" else RECEIPT,
+            }
+            for sentence in CLAIM_ANSWERS
+        ],
+        money.pin: [{"amount": rich}],
+        money.confirm: [{"amount": rich, "pin": True}],
+        money.on_its_way: [{"amount": rich, "balance": rich, "parts": parts} for parts in (1, 99)],
+    }
 
 
 def statement_samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
@@ -266,6 +306,9 @@ def verdicts_of(world: worst.World) -> dict[str, list[Recalled]]:
     done: dict[str, dict[str, Any]] = {
         "bet": {"bet_id": world.bets["open"], "balance": 0},
         "deposit": {"amount": 100, "ref": "DWWWWWW"},
+        "order": {"amount": 100, "ref": "DWWWWWW"},
+        "cancel": {"amount": 100, "balance": 0},
+        "claim": {"sentence": "money.claim_asking", "facts": RECEIPT},
         "withdraw": {"amount": 100, "balance": 0},
     }
     refused = {
@@ -293,6 +336,8 @@ def test_every_screen_can_be_reached_from_the_entry(world: worst.World) -> None:
             links.setdefault(name_of(screen), set()).update(_leads_to(page))
     # Without enough money, a confirmation points to what is missing.
     links[name_of(betting.confirm)].add(name_of(betting.short))
+    # And what has not left yet can be taken back.
+    links[name_of(money.last_payout)].add(name_of(money.take_back))
     for verb, came in verdicts_of(world).items():
         ends = [end for verdict in came if (end := EFFECTS[verb].then(verdict))]
         links[name_of(EFFECTS[verb])] = {name_of(end.to) for end in ends}
@@ -301,7 +346,8 @@ def test_every_screen_can_be_reached_from_the_entry(world: worst.World) -> None:
     while front:
         reached |= front
         front = {to for name in front for to in links.get(name, ())} - reached
-    assert not set(screens()) - reached, "nothing leads there"
+    missing = set(screens()) - reached
+    assert not missing, "nothing leads there"
     assert not {name_of(e) for v, e in EFFECTS.items() if not v.startswith("toy")} - reached
 
 

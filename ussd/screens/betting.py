@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core import betting, categories, customers, ledger, markets
+from core import betting, categories, customers, ledger, markets, wishes
 from core import money as amounts
 from core.effects import Channel, Recalled, Refused
 from core.errors import Refusal
 from core.markets import MarketLine, MarketView, Status
 from ussd.pages import LIMIT, clip
-from ussd.screens import money, secrets, verdicts
+from ussd.screens import money, ordering, secrets, verdicts
 from ussd.visit import Answer, Ask, Choice, Link, Menu, Page, Visit, effect, link, reader, screen
 
 GAMES_MOST = 20  # of a list; who looks for another one types its number
@@ -88,6 +88,7 @@ def game_page(visit: Visit) -> Menu:
             digit=str(pick.number),
         )
         for pick in game.outcomes
+        if not pick.withdrawn
     ]
     facts = {"code": game.code, "question": game.question, "pool": game.pool}
     return Menu(visit.say("ussd.game", at=game.closes_at, **facts), picks)
@@ -106,6 +107,7 @@ def stake(visit: Visit) -> Ask:
         read=stake_amount,
         keep="stake",
         given={"least": least, "most": most},
+        sum=True,
     )
 
 
@@ -126,7 +128,10 @@ def confirm(visit: Visit) -> Page | Link:
     game, pick, staked = _game(visit), visit.args["outcome"], visit.args["stake"]
     balance = ledger.balance(visit.tx, visit.known.id)
     if balance < staked:
-        return link(short, balance=balance, stake=staked, short=staked - balance)
+        return link(
+            short, balance=balance, stake=staked, short=staked - balance, market=game.id,
+            outcome=pick, pin=bool(visit.args.get("pin")),
+        )  # fmt: skip
     facts = {"stake": staked, "outcome": _name(game, pick), "code": game.code}
     if not visit.args.get("pin") and _over_limit(visit, staked):
         return Ask(
@@ -182,10 +187,19 @@ def placed(visit: Visit) -> Menu:
 
 @screen
 def short(visit: Visit) -> Menu:
-    """Too little in the wallet, and how to change that."""
-    need = money.enough(visit.config, visit.args["short"])
-    choices = [Choice(visit.say("ussd.deposit_now", amount=need), link(money.sure, amount=need))]
-    return Menu(visit.say("betting.short_of_funds", **visit.args), choices)
+    """Too little in the wallet, and how to change that: with the bet in one, or for itself."""
+    told = dict(visit.args)
+    facts = {name: told.pop(name) for name in ("balance", "stake", "short")}
+    need = wishes.terms(
+        visit.tx, visit.known.id, facts["stake"], now=visit.now, config=visit.config
+    )
+    amount = need.deposit if need else visit.config.deposit_min
+    only = Choice(visit.say("ussd.deposit_now", amount=amount), link(money.sure, amount=amount))
+    if "market" not in told:
+        return Menu(visit.say("betting.short_of_funds", **facts), [only], refusing=True)
+    both = link(ordering.sure, stake=facts["stake"], **told)
+    with_bet = Choice(visit.say("ussd.deposit_and_bet", amount=amount), both)
+    return Menu(visit.say("betting.short_of_funds", **facts), [with_bet, only], refusing=True)
 
 
 def _game(visit: Visit) -> MarketView:
