@@ -31,7 +31,7 @@ test: $(READY) ## Run the tests on real engines, all set-up included (T=tests/co
 	$(BIN)/python -m pytest -n $(JOBS) --durations=15 $(T)
 
 test-long: $(READY) ## Run the tests with their full counts: steps, schedules, kills, fuzz cases
-	LONG=1 $(BIN)/python -m pytest -n $(JOBS) --durations=30 $(T)
+	LONG=1 $(BIN)/python -m pytest -n $(JOBS) --timeout 7200 --durations=30 $(T)
 
 test-peers: $(READY) $(PEERS)/.ready ## mpesakit and mpesa-node, as they are, against the simulated M-PESA
 	$(BIN)/python -m pytest tests/peers/peers.py

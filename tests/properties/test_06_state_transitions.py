@@ -52,9 +52,10 @@ def test_a_payout_walks_its_table(rt, amina, counts):
             assert payout_states.place(stage.payout(tx)) == QUEUED
             for name in events:
                 before = payout_states.place(stage.payout(tx))
+                row = row_of(name, stage.payout(tx))
                 attempted(tx, stage, name)
                 after = payout_states.place(stage.payout(tx))
-                allowed = test_payout_table.TABLE[name].get(before, before)
+                allowed = row.get(before, before)
                 assert after in (before, allowed), name
                 assert before not in (PAID, FAILED, CANCELLED) or after == before
             tx.rollback()
@@ -62,3 +63,11 @@ def test_a_payout_walks_its_table(rt, amina, counts):
 
     walk()
     assert teller.clean(rt)
+
+
+def row_of(name, payout):
+    """What the event may do; one that two people let go is not large any more."""
+    large = "a worker takes it and it is large"
+    return test_payout_table.TABLE[
+        "a worker takes it" if name == large and payout.approved_at else name
+    ]
