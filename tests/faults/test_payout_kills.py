@@ -30,6 +30,7 @@ SENDING_STEPS, CALLBACK_STEPS = 6, 4
 NOT_WANTED = 2  # steps: what it was about has ended meanwhile
 KILLED = -signal.SIGKILL
 ROUNDS = 5
+PASSES = 3  # one pass of the clock or of a worker takes a hundred
 
 
 @pytest.fixture
@@ -175,9 +176,10 @@ def bring_to_an_end(rt, network, finance, wait):
         wait(minutes=5)
         settle(rt, network)
     wait(hours=25)
-    settle(rt, network)
+    for _ in range(PASSES):
+        settle(rt, network)
     send_anew(rt, network, finance)
-    for _ in range(3):  # one pass of a worker takes a hundred
+    for _ in range(PASSES):
         settle(rt, network)
 
 
