@@ -27,6 +27,7 @@ import ussd.transcripts
 import ussd.web
 from core import doors, log, outbox, runtime, stamp, timetable
 from core.config import Config, ConfigFaults
+from core.mpesa_watch import Watch
 from core.runtime import Runtime, Sender, TestClock, Tick
 from core.ticks import every
 from mpesa.daraja import Daraja
@@ -60,6 +61,8 @@ def build(config: Config) -> Runtime:
         senders=partners(config, redis, clock),
         clock=clock,
         ticks=(*timetable.TICKS, Tick("transcripts", every(timedelta(seconds=5)), transcripts)),
+        watch=Watch(lambda changed: Daraja(changed, redis, clock).senders()),
+        trial=lambda tried: Daraja(tried, redis, clock, apart="trial:").senders(),
     )
 
 
@@ -144,6 +147,8 @@ def create_app(rt: Runtime) -> Flask:
 def _begin() -> None:
     g.began, g.scope = time.perf_counter(), ExitStack()
     g.scope.enter_context(log.traced())
+    if request.blueprint != admin.health.bp.name:  # a probe asks nobody but what it probes
+        runtime.current().refresh()
 
 
 def _log(response: Response) -> Response:
@@ -183,6 +188,9 @@ def _started() -> Flask:
     if not _commanded():
         with rt.transaction() as tx:
             stamp.check(tx, config.app_env)
+        rt.refresh()
+        if rt.mpesa_shut:
+            raise SystemExit(f"the M-PESA settings cannot be opened: {rt.mpesa_shut}")
     return create_app(rt)
 
 

@@ -7,6 +7,7 @@ from admin.commands import (
     clock,
     customer,
     demo,
+    environment,
     fixtures,
     ledger,
     levy,
@@ -14,6 +15,7 @@ from admin.commands import (
     market,
     market_lists,
     migrate,
+    mpesa_settings,
     payments,
     payouts,
     reconcile,
@@ -41,6 +43,7 @@ COMMANDS = (
     suspense.suspense,
     refunds.refunds,
     sandbox.sandbox,
+    environment.environment,
     ledger.ledger,
     levy.levy,
     treasury.house,
@@ -49,7 +52,7 @@ COMMANDS = (
 )
 
 # More commands of a noun that one file cannot hold: importing them has added them to its group.
-MORE = (market_lists, settlement, fixtures, payouts)
+MORE = (market_lists, settlement, fixtures, payouts, mpesa_settings)
 
 
 def add_to(app: Flask) -> None:

@@ -63,6 +63,8 @@ def take_pull_row(
     if paid is None:
         return "unreadable"
     if TAKEN_BACK in str(row.get("type") or "").lower():
+        # Which payment it undid the row does not say for sure: a person looks.
+        log.error("pull tells of a reversal", receipt=paid.receipt)
         return "reversal"
     return _take(tx, paid, Source.PULL, now=now, config=config)
 
@@ -170,6 +172,9 @@ def _known(
     if not _same_owner(tx, known, paid):
         log.error("receipt told for somebody else", receipt=paid.receipt, channel=source.name)
         return "conflict"
+    if known.reversed_at and known.reversed_by == Source.STAFF and source in receipts.ASKED:
+        # Two people took it out of our books, and M-PESA has it in its own: one of them errs.
+        log.error("payment that staff took back is told of", receipt=paid.receipt)
     if source == known.source:
         return "again"
     word = receipts.agree if source is Source.C2B else receipts.confirm

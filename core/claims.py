@@ -4,6 +4,7 @@ A code is a word anybody can write. Nothing is credited on it: M-PESA is asked, 
 the payment was completed, to us, from the phone of whoever claims it, and of how much.
 """
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -163,20 +164,29 @@ def _credit(
     """Book it, of the amount that M-PESA names, for the push that it answers if there is one."""
     assert notice.amount is not None
     paid_at = notice.at or now
-    deposit = _deposit(tx, customer.id, notice.amount, paid_at) or deposits.unasked(
-        tx, key=row.key, customer=customer, amount=notice.amount, channel=Channel(row.channel),
-        session=row.session, now=now, config=config,
-    )  # fmt: skip
-    verdict = landings.credit(
-        tx, deposit, row.receipt, notice.amount, source=Source.STATUS, confirmed=True, at=paid_at,
-        now=now,
-    )  # fmt: skip
-    row.deposit_id = deposit.id
-    if verdict in ("credited", "refund_due"):
+    with contextlib.suppress(_NotBooked), tx.begin_nested():
+        deposit = _deposit(tx, customer.id, notice.amount, paid_at) or deposits.unasked(
+            tx, key=row.key, customer=customer, amount=notice.amount,
+            channel=Channel(row.channel), session=row.session, now=now, config=config,
+        )  # fmt: skip
+        verdict = landings.credit(
+            tx, deposit, row.receipt, notice.amount, source=Source.STATUS, confirmed=True,
+            at=paid_at, now=now,
+        )  # fmt: skip
+        if verdict not in ("credited", "refund_due"):
+            raise _NotBooked(verdict)  # nor is the deposit that was made for it
+        row.deposit_id = deposit.id
         _end(row, CodeState.CREDITED, now=now)
         return verdict
-    log.error("claimed code could not be booked", code_claim_id=row.id, verdict=verdict)
+    if known := receipts.find(tx, row.receipt):  # it came in another way at this very instant
+        told = _known(row, known, now=now)
+        return _text(tx, row, told.sentence, told.facts, now=now)
+    log.error("claimed code could not be booked", code_claim_id=row.id)
     return _told(tx, row, CodeState.NEEDS_HUMAN, "money.claim_with_us", now=now)
+
+
+class _NotBooked(Exception):
+    """The receipt is booked otherwise by now, or cannot be."""
 
 
 def _deposit(tx: Session, customer_id: int, amount: int, paid_at: datetime) -> Deposit | None:

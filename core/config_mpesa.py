@@ -37,7 +37,7 @@ def unsafe(config: Settings) -> Iterator[str]:
     yield from _misshapen(config)
     if config.app_env in HOSTS:
         yield from _mixed(config)
-        if (pem := config.mpesa_certificate) and not _is_certificate(pem):
+        if (pem := config.mpesa_certificate) and not is_certificate(pem):
             yield "MPESA_CERTIFICATE: not an RSA certificate in PEM"
 
 
@@ -72,7 +72,8 @@ def _mixed(config: Settings) -> Iterator[str]:
         yield "MPESA_PASSKEY: the sandbox's passkey and its shortcode 174379 go together"
 
 
-def _is_certificate(pem: str) -> bool:
+def is_certificate(pem: str) -> bool:
+    """Whether it is one that a credential can be sealed under."""
     try:
         return isinstance(load_pem_x509_certificate(pem.encode()).public_key(), RSAPublicKey)
     except ValueError:

@@ -21,6 +21,7 @@ from core.runtime import current
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are taken for each other on a keypad
 REF_LETTERS = 6
 SPREAD = 662_608_517  # odd, so that n * SPREAD mod 2^30 takes every value once
+PROMPT_LIFE = timedelta(minutes=5)  # M-PESA takes a prompt from the phone after one or two
 SAME_AMOUNT = timedelta(minutes=2)  # M-PESA refuses the same payment twice within it (17)
 
 
@@ -218,17 +219,26 @@ def _line(tx: Session, deposit: Deposit) -> DepositLine:
         DepositState.NOT_PAID: "failed",
         DepositState.CREDITED: "paid",
     }
+    state, reason = words.get(deposit.state, "checking"), deposit.reason
+    if deposit.state == DepositState.SEND_UNKNOWN and _prompt_is_gone(tx, deposit):
+        state, reason = "failed", "money.why_no_word"
     credited = select(MpesaReceipt.receipt).where(MpesaReceipt.deposit_id == deposit.id)
     return DepositLine(
         ref=deposit.ref,
         amount=Cents(deposit.amount),
-        state=words.get(deposit.state, "checking"),
-        reason=deposit.reason,
+        state=state,
+        reason=reason,
         code=deposit.code,
         order=deposit.order_id,
         receipt=tx.scalar(credited.order_by(MpesaReceipt.created_at).limit(1)),
         at=deposit.credited_at or deposit.ended_at or deposit.created_at,
     )
+
+
+def _prompt_is_gone(tx: Session, deposit: Deposit) -> bool:
+    """Whether a prompt that may never have come has surely left the phone by now."""
+    now: datetime = tx.scalars(select(func.app_now())).one()
+    return now > deposit.created_at + PROMPT_LIFE
 
 
 def _ref(number: int) -> str:

@@ -175,7 +175,7 @@ def read(callback: Callback, *, keys: KeyRing) -> dict[str, Any] | None:
     body = keys.open(callback.body, aad=_place(callback.id))
     try:
         payload = json.loads(body)
-    except ValueError:  # not JSON, or not even text
+    except (ValueError, RecursionError):  # not JSON, not even text, or a pit without a bottom
         return None
     return payload if isinstance(payload, dict) else None
 

@@ -47,7 +47,7 @@ def deliver(*promise_ids: int) -> None:
 
 def process(*callback_ids: int) -> None:
     """Act on callbacks, one after the other: they touch the same payments."""
-    rt = runtime.current()
+    rt = _ready()
     for callback_id in callback_ids:
         _take(rt, callback_id)
 
@@ -59,12 +59,19 @@ def recover(*promise_ids: int) -> None:
 
 def strike(name: str) -> None:
     """Do a tick that is too long for the clock's own loop."""
-    rt = runtime.current()
+    rt = _ready()
     ticks.strike(rt, next(tick for tick in rt.ticks if tick.name == name))
 
 
-def _each(work: Callable[[Runtime, int], None], ids: tuple[int, ...]) -> None:
+def _ready() -> Runtime:
+    """The house, on the settings in force."""
     rt = runtime.current()
+    rt.refresh()
+    return rt
+
+
+def _each(work: Callable[[Runtime, int], None], ids: tuple[int, ...]) -> None:
+    rt = _ready()
     if len(ids) == 1:
         return work(rt, ids[0])
     with ThreadPoolExecutor(min(AT_ONCE, len(ids))) as crowd:

@@ -11,13 +11,13 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from core import by_hand, messages, orders, receipts
+from core import by_hand, ledger, messages, orders, receipts
 from core.config import Config
 from core.customers import Customer
 from core.notices import OK, PushNotice, StatusNotice, same_party, same_phone
 from core.payments import WAITING, Deposit, DepositState
 from core.reasons import PUSH, QUERY_ENDS, PushReason
-from core.receipts import ClaimState, ReceiptClaim, Source
+from core.receipts import ClaimState, Credit, ReceiptClaim, Source
 from core.runtime import current
 
 log = structlog.get_logger(__name__)
@@ -104,6 +104,8 @@ def credit(
     With `attach` also one that waits in suspense.
     """
     was = DepositState(deposit.state)
+    # As whoever asks for a deposit does: the two together must not pass the customer's limit.
+    tx.get_one(Customer, deposit.customer_id, with_for_update={"key_share": True})
     orders.ahead(tx, deposit)
     booked = receipts.credit(
         tx, deposit, receipt=receipt, amount=amount, source=source, at=at, confirmed=confirmed,
@@ -115,17 +117,26 @@ def credit(
         return booked.verdict
     if was == DepositState.CREDITED:
         log.warning("deposit paid twice", deposit_id=deposit.id)
-    facts = {"amount": amount, "receipt": receipt, "balance": booked.balance}
-    late = was in (DepositState.NOT_PAID, DepositState.REFUSED)
-    sentence = "money.deposit_late" if late else "money.deposit_received"
-    if booked.tax:
-        sentence, facts["tax"] = "money.deposit_received_levy", booked.tax
-    if booked.verdict == "refund_due":
-        sentence = "money.deposit_refund_due"
+    tell_of_bet = orders.fulfil(tx, deposit, now=now) if booked.verdict == "credited" else None
+    # Two texts may arrive in either order: both tell the balance after the bet.
+    balance = ledger.balance(tx, deposit.customer_id)
+    facts = {"amount": amount, "receipt": receipt, "balance": balance}
+    facts |= {"tax": booked.tax} if booked.tax else {}
+    sentence = _received(was, booked)
     tell(tx, deposit, sentence, facts, part=f"credited:{receipt}", now=now)
-    if booked.verdict == "credited":
-        orders.fulfil(tx, deposit, now=now)
+    if tell_of_bet:
+        tell_of_bet()
     return booked.verdict
+
+
+def _received(was: DepositState, booked: Credit) -> str:
+    """The sentence for money that has come."""
+    if booked.verdict == "refund_due":
+        return "money.deposit_refund_due"
+    if booked.tax:
+        return "money.deposit_received_levy"
+    late = was in (DepositState.NOT_PAID, DepositState.REFUSED)
+    return "money.deposit_late" if late else "money.deposit_received"
 
 
 def fail(

@@ -318,19 +318,18 @@ def _moment(value: Any) -> datetime | None:
     for form in MOMENTS:
         try:
             found = datetime.strptime(_text(value), form).replace(tzinfo=NAIROBI)
-        except ValueError:
+            return found.astimezone(UTC)
+        except (ValueError, OverflowError):  # no moment, or one before the first
             continue
-        return found.astimezone(UTC)
     return None
 
 
 def _stamp(value: Any) -> datetime | None:
     """The pull's moment. It carries a Z and is Nairobi's clock all the same, as far as is known."""
     try:
-        found = datetime.fromisoformat(_text(value))
-    except ValueError:
+        return datetime.fromisoformat(_text(value)).replace(tzinfo=NAIROBI).astimezone(UTC)
+    except (ValueError, OverflowError):
         return _moment(value)
-    return found.replace(tzinfo=NAIROBI).astimezone(UTC)
 
 
 def _uuid(value: Any) -> uuid.UUID | None:

@@ -7,10 +7,11 @@ bets; else the money stays in the wallet, and the customer is told why.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import structlog
@@ -184,17 +185,17 @@ def ahead(tx: Session, deposit: Deposit) -> None:
         tx.execute(select(func.pg_advisory_xact_lock_shared(MARKET_LOCKS, order.market_id)))
 
 
-def fulfil(tx: Session, deposit: Deposit, *, now: datetime) -> str:
-    """Place the bet that a deposit was for, now that its money is in the wallet; tells by SMS.
+def fulfil(tx: Session, deposit: Deposit, *, now: datetime) -> Callable[[], None]:
+    """Place the bet that a deposit was for, now that its money is in the wallet.
 
-    Answers "placed", "not placed", or "none" where no bet waits for this money. The rules' no, and
-    a fault of the bet, leave the money in the wallet.
+    The rules' no, and a fault of the bet, leave the money in the wallet. Gives back the telling of
+    it by SMS, for after the text about the money; where no bet waited, it tells nothing.
     """
     if deposit.order_id is None:
-        return "none"
+        return _nothing
     order = tx.get_one(DepositOrder, deposit.order_id, with_for_update=True, populate_existing=True)
     if order.state in (OrderState.PLACED, OrderState.NOT_PLACED):
-        return "none"  # this money is another one's, and has been told of
+        return _nothing  # this money is another one's, and has been told of
     if order.state == OrderState.WAITING and order.expires_at <= now:
         _end(tx, order, OrderState.LAPSED, now=now)
     came: Placed | Refused = Refused(order.reason or "")
@@ -203,12 +204,14 @@ def fulfil(tx: Session, deposit: Deposit, *, now: datetime) -> str:
     if isinstance(came, Refused):
         if order.state == OrderState.WAITING:
             _end(tx, order, OrderState.NOT_PLACED, now=now, reason=came.reason)
-        _tell_why_not(tx, order, came, part=deposit.ref, now=now)
-        return "not placed"
+        return partial(_tell_why_not, tx, order, came, part=deposit.ref, now=now)
     order.bet_id = came.bet_id
     _end(tx, order, OrderState.PLACED, now=now)
-    _tell_placed(tx, order, came, now=now)
-    return "placed"
+    return partial(_tell_placed, tx, order, came, now=now)
+
+
+def _nothing() -> None:
+    """No bet waited for this money."""
 
 
 def _recalled(known: Recalled) -> Ordered | Placed | Refused:

@@ -217,7 +217,8 @@ def _begin(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] | Non
     shortcode = config.mpesa_b2c_shortcode
     if not payout_states.step(tx, payout, "send", sending_at=now, shortcode=shortcode):
         return None
-    return {"ocid": str(payout.ocid), "phone": payout.phone, "amount": payout.amount}
+    asked = {"ocid": str(payout.ocid), "phone": payout.phone, "amount": payout.amount}
+    return {**asked, "shortcode": shortcode}
 
 
 def _finish(tx: Session, promise: Promise, outcome: Outcome, now: datetime) -> None:

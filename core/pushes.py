@@ -73,7 +73,8 @@ def _begin_push(tx: Session, promise: Promise, now: datetime) -> dict[str, Any] 
         )
         return None
     deposit.state, deposit.sending_at = DepositState.SENDING, now
-    return {"phone": deposit.phone, "amount": deposit.amount, "ref": deposit.ref}
+    asked = {"phone": deposit.phone, "amount": deposit.amount, "ref": deposit.ref}
+    return {**asked, "shortcode": deposit.shortcode}
 
 
 def _finish_push(tx: Session, promise: Promise, outcome: Outcome, now: datetime) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy.orm import Session, aliased
 
 from core.money import Cents
 from core.notices import same_phone
@@ -113,12 +113,7 @@ def outgoing(
             StatementLine.shortcode == shortcode,
             StatementLine.account == UTILITY,
             StatementLine.amount == -amount,
-            or_(
-                StatementLine.bucket == Bucket.SUSPENSE,
-                and_(
-                    StatementLine.bucket == Bucket.TREASURY, StatementLine.state == LineState.OPEN
-                ),
-            ),
+            _unexplained(),
             StatementLine.completed_at.between(start, end),
             MpesaReceipt.receipt.is_(None),
         )
@@ -128,6 +123,27 @@ def outgoing(
     return [
         row.receipt for row in tx.execute(gone) if row.party is None or same_phone(row.party, phone)
     ]
+
+
+def _unexplained() -> ColumnElement[bool]:
+    """Lines that may be any payment, whatever they call themselves.
+
+    A charge repeats the receipt of its payment: one that is alone under its name may be a payment
+    that is called after its charge.
+    """
+    other = aliased(StatementLine)
+    beside = select(other.id).where(
+        other.receipt == StatementLine.receipt, other.bucket != Bucket.CHARGE
+    )
+    return or_(
+        StatementLine.bucket == Bucket.SUSPENSE,
+        and_(StatementLine.bucket == Bucket.TREASURY, StatementLine.state == LineState.OPEN),
+        and_(
+            StatementLine.bucket == Bucket.CHARGE,
+            StatementLine.party.is_not(None),
+            ~beside.exists(),
+        ),
+    )
 
 
 def gaps(tx: Session, *, now: datetime, limit: int = SHOWN) -> list[Gap]:

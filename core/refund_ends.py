@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from core import proposals, receipts, reconciliation, refund_results
@@ -18,7 +18,7 @@ from core.notices import RECEIPT
 from core.proposals import Proposal
 from core.refund_rows import Method, Refund, RefundState
 from core.staff import Role, Staff, require
-from core.statement_lines import StatementLine
+from core.statement_lines import UTILITY, Bucket, LineState, StatementLine
 
 ACT, SUBJECT = "refund", "refund:"  # of proposals
 COVERED = timedelta(hours=24)  # after the sending: M-PESA pays nothing later than that
@@ -106,10 +106,18 @@ def _is_absent(tx: Session, refund: Refund) -> bool:
         return not reconciliation.outgoing(
             tx, refund.shortcode, refund.phone or "", refund.amount, since, until
         )
-    undone = select(StatementLine.id).where(
-        StatementLine.linked == refund.receipt, StatementLine.amount < 0
+    # Not every file says what was undone: a line that nobody has explained could be this one.
+    unnamed = and_(
+        StatementLine.linked.is_(None),
+        StatementLine.shortcode == refund.shortcode,
+        StatementLine.account == UTILITY,
+        StatementLine.amount == -refund.amount,
+        StatementLine.bucket != Bucket.CHARGE,
+        StatementLine.state == LineState.OPEN,
+        StatementLine.completed_at.between(since, until),
     )
-    return tx.scalar(undone.limit(1)) is None
+    named = and_(StatementLine.linked == refund.receipt, StatementLine.amount < 0)
+    return tx.scalar(select(StatementLine.id).where(or_(named, unnamed)).limit(1)) is None
 
 
 def _held(tx: Session, refund_id: int) -> Refund:

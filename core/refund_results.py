@@ -187,6 +187,15 @@ def _paid(
             log.error("failed refund was paid", refund_id=refund.id)
         _tell(tx, refund, now=now)
     elif verdict != "duplicate":
+        if verdict == "incident" and refund.method == Method.REVERSAL:
+            # Our reversal had failed, and somebody has the money since, or is to be sent it: the
+            # payment is undone all the same, and they must not have it too.
+            undone = take_reversal(
+                tx, refund.receipt, source=source, reversal=receipt, at=at or now, now=now
+            )
+            if undone == "again":
+                return undone
+            verdict = undone if undone == "reversed" else verdict
         # Sent back twice, or under a receipt that is another payment's.
         log.error("refund incident", refund_id=refund.id, verdict=verdict)
         payouts.pause(tx, "incident", f"refund {refund.id}: {verdict}", now=now)

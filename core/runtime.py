@@ -58,6 +58,11 @@ class Runtime:
     senders: Mapping[str, Sender] = field(default_factory=dict)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ticks: Sequence[Tick] = ()
+    # The M-PESA settings of the database go before the environment's; see core/mpesa_watch.py.
+    watch: "Callable[[Runtime, bool], None] | None" = None
+    trial: "Callable[[Config], Mapping[str, Sender]] | None" = None
+    mpesa_version: int = 0
+    mpesa_shut: str | None = None  # why those of the database cannot be opened
 
     def __post_init__(self) -> None:
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
@@ -65,6 +70,14 @@ class Runtime:
     def now(self) -> datetime:
         """The moment to reason with, aware UTC."""
         return self.clock()
+
+    def refresh(self, *, at_once: bool = False) -> None:
+        """Take the M-PESA settings in force: `at_once`, or where that was not done a moment ago.
+
+        For the beginning of a request, a job, a tick or a command: from there on they stay.
+        """
+        if self.watch is not None:
+            self.watch(self, at_once)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -169,6 +169,7 @@ class Settings(BaseModel):
     payout_result_wait: Wait = _seconds(120)
     status_retry: Waits = _after(120, 300, 900, 3600, 10800, 43200)
     pull_overlap: Wait = _seconds(7200)
+    mpesa_settings_look: Wait = _seconds(5)
 
     @property
     def platform_fee_bp(self) -> int:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Boolean, CheckConstraint, select, text, update
+from sqlalchemy import Boolean, CheckConstraint, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.base import Base
@@ -56,7 +56,23 @@ def check(tx: Session, expected: Literal["demo", "test", "sandbox", "production"
         raise WrongDatabase("this database is not at the head of the migrations: run the release")
     stamped = environment(tx)
     if stamped != expected:
-        raise WrongDatabase(f"APP_ENV is {expected}, but this database is stamped {stamped}")
+        raise differs(expected, stamped)
+
+
+def differs(expected: str, stamped: str) -> WrongDatabase:
+    """What a process is told whose environment is not the database's."""
+    return WrongDatabase(f"APP_ENV is {expected}, but this database is stamped {stamped}")
+
+
+def promote(tx: Session) -> bool:
+    """Make a sandbox's database one of production; False if it is none. Only the owner may."""
+    restamp = (
+        update(HouseStamp)
+        .where(HouseStamp.environment == "sandbox")
+        .values(environment="production", stamped_at=func.clock_timestamp())
+        .returning(HouseStamp.id)
+    )
+    return tx.scalar(restamp) is not None
 
 
 def at_head(tx: Session) -> bool:

@@ -261,10 +261,13 @@ def _attach(tx: Session, content: Mapping[str, Any], *, now: datetime) -> str:
         tx, customer, receipt=known.receipt, amount=known.amount, shortcode=known.shortcode,
         now=now,
     )  # fmt: skip
-    return landings.credit(
+    verdict = landings.credit(
         tx, deposit, known.receipt, known.amount, source=Source.STAFF, confirmed=True,
         at=known.event_at, now=now, attach=True,
     )  # fmt: skip
+    if verdict == "conflict":  # it was begun to be sent back a moment ago
+        raise Refusal("staff.receipt_refunding", receipt=known.receipt)
+    return verdict
 
 
 def _refund(

@@ -89,6 +89,7 @@ def run(rt: Runtime, stop: threading.Event) -> None:
     rung: dict[str, float] = {}
     while not stop.is_set():
         began = time.monotonic()
+        rt.refresh()
         for tick in rt.ticks:
             _attend(rt, tick, faults, rung)
         stop.wait(max(0.0, BEAT - (time.monotonic() - began)))

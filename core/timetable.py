@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from core import (
     balances,
     fates,
+    mpesa_settings,
     operator_password,
     outbox,
     payout_results,
@@ -69,6 +70,7 @@ TICKS: Sequence[Tick] = (
     Tick("balance_morning", daily(MORNING), _swept(balances.ask_by_clock)),
     Tick("balance_evening", daily(EVENING), _swept(balances.ask_by_clock)),
     Tick("statement_lines", MINUTE, _swept(statement_items.sweep)),
+    Tick("mpesa_settings", MINUTE, _swept(mpesa_settings.sweep)),
     Tick("operator_password", daily(MORNING), operator_password.check),
     Tick("forget_releases", every(timedelta(minutes=10)), sweeps.forget_releases),
     Tick("prove_books", daily(QUIET_HOUR), prove_books, queue=outbox.DEFAULT),

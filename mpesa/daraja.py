@@ -13,7 +13,7 @@ from redis import Redis
 
 from core import phone
 from core.config import Config
-from core.errors import Unknown
+from core.errors import NotSent, Unknown
 from core.runtime import Sender
 from mpesa import answers, pulled, secrets
 from mpesa.line import Line
@@ -42,14 +42,17 @@ PATHS = {
 class Daraja:
     """What one organisation asks of M-PESA. Amounts are cents, and extra words are not read."""
 
-    def __init__(self, config: Config, redis: Redis, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, config: Config, redis: Redis, clock: Callable[[], datetime], *, apart: str = ""
+    ) -> None:
         self.config, self.clock = config, clock
-        self.line = Line(config, redis, clock)
+        self.line = Line(config, redis, clock, apart=apart)
 
     def senders(self) -> dict[str, Sender]:
         """What the outbox's kinds of M-PESA promise are sent with, and what only staff ask."""
         return {
             answers.OAUTH: self.log_in,
+            "log_out": self.log_out,
             answers.STK: self.push,
             answers.STK_QUERY: self.ask_push,
             answers.B2C: self.pay,
@@ -63,12 +66,24 @@ class Daraja:
         }
 
     def log_in(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Have a token, which is not told; raises NotSent where there is none to be had."""
-        self.line.token.current()
+        """Have a token, which is not told, and a `fresh` one where that is asked.
+
+        Raises NotSent where there is none to be had.
+        """
+        if request.get("fresh"):
+            self.line.token.renewed()
+        else:
+            self.line.token.current()
+        return {}
+
+    def log_out(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Forget the token of this account."""
+        self.line.token.drop()
         return {}
 
     def push(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Prompt a phone for its M-PESA PIN: `phone`, `amount`, `ref`."""
+        _check_ours(request, self.config.mpesa_shortcode)
         till = self.config.mpesa_till_number
         payer = int(phone.daraja(request["phone"]))
         ref = request["ref"]
@@ -104,6 +119,7 @@ class Daraja:
 
     def pay(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Pay out: `phone`, `amount`, and `ocid`, which M-PESA pays at most once."""
+        _check_ours(request, self.config.mpesa_b2c_shortcode)
         answer = self._post(
             answers.B2C,
             {
@@ -240,6 +256,12 @@ class Daraja:
     def _paybill_door(self, name: str) -> str:
         token = self.config.c2b_hook_token[0].get_secret_value()
         return f"{self.config.public_url.rstrip('/')}/hooks/{token}/c2b/{name}"
+
+
+def _check_ours(request: Mapping[str, Any], shortcode: str) -> None:
+    """Settings may change between a decision and its sending: then it is decided again."""
+    if request.get("shortcode") not in (None, shortcode):
+        raise NotSent("decided for another shortcode", code="shortcode")
 
 
 def _conversation(answer: Mapping[str, Any]) -> Mapping[str, Any]:

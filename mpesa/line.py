@@ -34,8 +34,11 @@ PATIENCE = timedelta(seconds=2)
 class Line:
     """The line of one organisation's Daraja app."""
 
-    def __init__(self, config: Config, redis: Redis, clock: Callable[[], datetime]) -> None:
-        self.config, self.redis, self.clock = config, redis, clock
+    def __init__(
+        self, config: Config, redis: Redis, clock: Callable[[], datetime], *, apart: str = ""
+    ) -> None:
+        # Settings on trial learn and suffer apart: their failures must open nobody's breaker.
+        self.config, self.redis, self.clock, self.apart = config, redis, clock, apart
         self.base_url = config.daraja_base_url.rstrip("/")
         self.timeout = (
             config.connect_timeout.total_seconds(),
@@ -45,7 +48,7 @@ class Line:
         self.token = SharedToken(
             redis,
             config.data_keys,
-            account=f"{self.base_url}|{config.mpesa_consumer_key.get_secret_value()}",
+            account="|".join((self.base_url, *self._auth())),
             margin=config.token_margin,
             mint=self._mint,
         )
@@ -71,8 +74,7 @@ class Line:
 
     def _mint(self) -> tuple[str, int]:
         """A new token and its life in seconds. Whatever goes wrong, no money was asked for."""
-        secret = self.config.mpesa_consumer_secret.get_secret_value()
-        auth = (self.config.mpesa_consumer_key.get_secret_value(), secret)
+        auth = self._auth()
 
         def ask() -> Mapping[str, Any]:
             status, found = self._send("GET", OAUTH_PATH, answers.OAUTH, auth=auth)
@@ -88,6 +90,10 @@ class Line:
         seconds = str(found.get("expires_in"))
         return str(found["access_token"]), int(seconds) if seconds.isdecimal() else 0
 
+    def _auth(self) -> tuple[str, str]:
+        secret = self.config.mpesa_consumer_secret.get_secret_value()
+        return self.config.mpesa_consumer_key.get_secret_value(), secret
+
     def _watched(self, product: str, ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """What `ask` answers, if its product's rate and breaker let it; they learn from it."""
         self._admit(product)
@@ -96,7 +102,7 @@ class Line:
         except PartnerError as error:
             self._learn(product, error)
             raise
-        breakers.passed(self.redis, product)
+        breakers.passed(self.redis, self.apart + product)
         return answer
 
     def _admit(self, product: str) -> None:
@@ -109,7 +115,7 @@ class Line:
                 raise NotSent("our own limit", code="rate", retry_after=turn.wait)
             time.sleep(turn.wait.total_seconds())
         lease = timedelta(seconds=sum(self.timeout))
-        if wait := breakers.enter(self.redis, product, now=self.clock(), lease=lease):
+        if wait := breakers.enter(self.redis, self.apart + product, now=self.clock(), lease=lease):
             raise NotSent("left alone after failures", code="breaker", retry_after=wait)
 
     def _learn(self, product: str, error: PartnerError) -> None:
@@ -117,9 +123,10 @@ class Line:
             rates.exhaust(self.redis, f"daraja:{product}", rate, now=self.clock())
         if error.code in answers.ILL:
             at_once = error.code in answers.HOPELESS
-            breakers.failed(self.redis, product, self.rule, now=self.clock(), at_once=at_once)
+            name = self.apart + product
+            breakers.failed(self.redis, name, self.rule, now=self.clock(), at_once=at_once)
         else:
-            breakers.passed(self.redis, product)
+            breakers.passed(self.redis, self.apart + product)
 
     def _send(
         self, method: str, path: str, product: str, **request: Any

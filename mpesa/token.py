@@ -44,6 +44,23 @@ class SharedToken:
         except RedisError as error:
             raise NotSent(f"no token: {type(error).__name__}", code="token_store") from error
 
+    def renewed(self) -> str:
+        """A token minted now, whatever is kept: the proof that the account is right.
+
+        Raises NotSent as `current` does; the one that is kept then stays.
+        """
+        try:
+            return self._renewed(self._kept())
+        except RedisError as error:
+            raise NotSent(f"no token: {type(error).__name__}", code="token_store") from error
+
+    def drop(self) -> None:
+        """Forget the token: its account is ours no more. Raises NotSent if it could not be."""
+        try:
+            self.redis.delete(self.name)
+        except RedisError as error:
+            raise NotSent(f"token kept: {type(error).__name__}", code="token_store") from error
+
     def _kept(self) -> str | None:
         sealed = self.redis.get(self.name)
         if sealed is None:

@@ -13,7 +13,7 @@ OPEN: Mapping[str, Words] = {
     "withdraw": (("WITHDRAW", "W"), ("TOA",)),
     "status": (("STATUS",), ("HALI",)),
     "paybill": (("PAYBILL",), ("LIPA",)),
-    "claim": (("CLAIM",), ()),
+    "claim": (("CLAIM",), ("DAI",)),
     "yes": (("YES",), ("NDIO", "NDIYO")),
     "games": (("GAMES", "GAME"), ("MECHI", "MICHEZO")),
     "odds": (("ODDS",), ("BEI",)),

@@ -6,7 +6,7 @@ from types import FrameType
 
 import click
 
-from admin.commands.common import opened
+from admin.commands.common import serving
 from core import ticks
 
 
@@ -20,4 +20,4 @@ def clock() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    ticks.run(opened(), stop)
+    ticks.run(serving(), stop)

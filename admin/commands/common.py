@@ -64,13 +64,22 @@ def when(moment: datetime) -> str:
 
 
 def opened() -> Runtime:
-    """The house, once its database is known to be the right one."""
+    """The house, once its database is known to be the right one, on the settings in force."""
     rt = runtime.current()
     try:
         with rt.transaction() as tx:
             stamp.check(tx, rt.config.app_env)
+        rt.refresh(at_once=True)
     except stamp.WrongDatabase as wrong:
         raise click.ClickException(str(wrong)) from None
+    return rt
+
+
+def serving() -> Runtime:
+    """The house, for a process that works by itself: it has to know how to speak to M-PESA."""
+    rt = opened()
+    if rt.mpesa_shut:
+        raise click.ClickException(f"the M-PESA settings cannot be opened: {rt.mpesa_shut}")
     return rt
 
 

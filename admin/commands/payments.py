@@ -1,6 +1,6 @@
 """`flask payments`: deposits and payouts, and where each stands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin.commands.common import acting, as_json, by, done, opened, show
+from admin.commands.common import acting, as_json, by, done, opened, show, when
 from core import money, payouts, phone
 from core.customers import Customer
 from core.payments import Deposit, DepositState, HeldFor, Payout, PayoutState
@@ -51,7 +51,7 @@ def show_one(ref: str, as_json: bool) -> None:
     facts = done(opened(), lambda tx: _facts(tx, ref.strip().upper()))
     if facts is None:
         raise click.ClickException(f"There is no payment {ref}.")
-    show(facts, as_json, lambda one: "\n".join(f"{name:14} {value}" for name, value in one.items()))
+    show(facts, as_json, _told)
 
 
 @payments.command("resume")
@@ -137,6 +137,19 @@ def payout_facts(payout: Payout) -> dict[str, Any]:
 
 
 def _line(one: Any) -> str:
-    when = one["created_at"].strftime("%Y-%m-%d %H:%M")
-    shown, who = money.show(one["amount"]), phone.mask(one["phone"])
-    return f"{one['ref']:10} {one['kind']:8} {one['state']:17} {shown:>14} {who}  {when}"
+    at, who = when(one["created_at"]), phone.mask(one["phone"])
+    shown = money.show(one["amount"])
+    return f"{one['ref']:16} {one['kind']:8} {one['state']:17} {shown:>14} {who}  {at}"
+
+
+def _told(one: Mapping[str, Any]) -> str:
+    """One payment, line by line: in shillings, in Nairobi, without what is not known."""
+    return "\n".join(
+        f"{name:14} {_word(name, fact)}" for name, fact in one.items() if fact is not None
+    )
+
+
+def _word(name: str, fact: Any) -> Any:
+    if name == "amount":
+        return f"KES {money.show(fact)}"
+    return when(fact) if isinstance(fact, datetime) else fact

@@ -1,6 +1,7 @@
 """`flask payments …` about payouts: what is in doubt, and every act of one person or of two."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -274,6 +275,8 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
 
 
 def _shown(name: str, fact: Any) -> Any:
+    if name == "sent_at" and fact:
+        return when(datetime.fromisoformat(fact))
     return f"KES {money.show(fact)}" if name in ("amount", "tax", "frozen", "owed") else fact
 
 

@@ -39,7 +39,11 @@ def mpesa() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--shortcode", help="Whose statement it is, where the file does not say.")
 @click.option("--account", type=click.Choice(ACCOUNTS), help="Of which account; utility as a rule.")
-@click.option("--dates", type=click.Choice(list(Form)), help="Where day and month could be either.")
+@click.option(
+    "--dates",
+    type=click.Choice([one.value for one in Form]),
+    help="Where day and month could be either.",
+)
 @by
 @as_json
 def import_file(
@@ -76,9 +80,7 @@ def gaps(as_json: bool) -> None:
     """List what is on one side only: M-PESA's open lines, and ours that no statement shows."""
     rt = opened()
     found = done(rt, lambda tx: [_gap(one) for one in reconciliation.gaps(tx, now=rt.now())])
-    show(found, as_json, _gap_line)
-    if not found and not as_json:
-        click.echo("Nothing is on one side only.")
+    show(found, as_json, _gap_line, none="Nothing is on one side only.")
 
 
 @mpesa.command("statement")
@@ -210,7 +212,8 @@ def _told(one: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{one[bucket.name.lower()]} {bucket.name.lower()}" for bucket in Bucket)
     known = one["lines"] - one["fresh"]
     return (
-        f"{head}\n{one['lines']} lines, {known} known before, {one['failed']} more moved nothing."
+        f"{head}\n{one['lines']} lines, {known} known before;"
+        f" {one['failed']} more that moved no money."
         f"\nNew: {counts}. Open: {one['open']}."
     )
 

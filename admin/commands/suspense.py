@@ -1,5 +1,6 @@
 """`flask suspense`: money without an owner, claims that M-PESA left open, and what is decided."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,7 +10,11 @@ from admin.commands.common import Shillings, acting, as_json, by, done, opened, 
 from core import money, phone
 from core import suspense as rules
 from core.ledger import AccountKind
+from core.proposals import Proposal
 from core.receipts import ClaimState, MpesaReceipt, ReceiptClaim
+
+# What a second person has to see of a proposal in the list.
+WISHES = ("to", "method", "reversal")
 
 note = click.option("--note", required=True, help="Why.")
 
@@ -23,7 +28,7 @@ def suspense() -> None:
 @as_json
 def listed(as_json: bool) -> None:
     """Show money without an owner, what is due back, claims in doubt, and what is proposed."""
-    show(done(opened(), _listed), as_json, lambda one: "  ".join(map(str, one.values())))
+    show(done(opened(), _listed), as_json, lambda one: "  ".join(map(str, _cells(one))))
 
 
 @suspense.command("attach")
@@ -113,9 +118,30 @@ def _propose(receipt: str, act: str, name: str, note: str, **wishes: Any) -> Non
             config=rt.config, **wishes,
         ),
     )  # fmt: skip
-    for fact, value in {**proposal.content["kept"], **proposal.content["wishes"]}.items():
+    for fact, value in _seen(proposal).items():
         click.echo(f"{fact:10} {value}")
     click.echo(f"proposed: {proposal.content_hash}")
+
+
+def _seen(proposal: Proposal) -> dict[str, Any]:
+    """What is proposed and of which payment, without what nobody wished or knows."""
+    kept, wishes = proposal.content["kept"], proposal.content["wishes"]
+    facts = {
+        "act": proposal.content["act"],
+        "receipt": proposal.content["receipt"],
+        **kept,
+        **{name: wish for name, wish in wishes.items() if wish is not None},
+        "note": proposal.note,
+    }
+    if "amount" in facts:
+        facts["amount"] = f"KES {money.show(facts['amount'])}"
+    if facts.get("payer"):
+        facts["payer"] = _shown(facts["payer"])
+    return {name: _word(fact) for name, fact in facts.items() if fact not in (None, "")}
+
+
+def _word(fact: Any) -> Any:
+    return ("yes" if fact else "no") if isinstance(fact, bool) else fact
 
 
 def _listed(tx: Session) -> list[dict[str, Any]]:
@@ -124,6 +150,7 @@ def _listed(tx: Session) -> list[dict[str, Any]]:
             "what": "proposed",
             "receipt": one.content["receipt"],
             "act": one.content["act"],
+            **{name: one.content["wishes"][name] for name in WISHES if one.content["wishes"][name]},
             "note": one.note,
             "hash": one.content_hash,
         }
@@ -167,6 +194,11 @@ def _shown(payer: str | None) -> str:
     if payer is None:
         return ""
     return payer if "*" in payer else phone.mask(payer)
+
+
+def _cells(one: Mapping[str, Any]) -> list[Any]:
+    """The facts of a line; a dash where there is none."""
+    return ["-" if fact in (None, "") else fact for fact in one.values()]
 
 
 def _typed(bill_ref: str | None) -> str:

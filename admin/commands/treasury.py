@@ -35,7 +35,9 @@ def house() -> None:
 @click.argument("amount", type=Shillings())
 @click.option("--ref", "reference", required=True, help="The bank's or M-PESA's reference.")
 @click.option("--shortcode", default="", help="Of M-PESA, where its money moves.")
-@click.option("--date", "value_date", type=DAY, help="The value date; today if left out.")
+@click.option(
+    "--date", "value_date", type=DAY, metavar="DAY", help="The value date; today if left out."
+)
 @click.option("--note", required=True, help="Why.")
 @by
 def propose(
@@ -119,11 +121,11 @@ def balance(before: datetime | None, as_json: bool) -> None:
 
 
 @house.command("close-day")
-@click.argument("day", type=DAY)
+@click.argument("day", metavar="DAY", type=DAY)
 @click.option("--hash", "seen_hash", help="The second yes names what it saw.")
 @by
 def close_day(day: datetime, seen_hash: str | None, name: str) -> None:
-    """Propose to close DAY; with --hash, approve it."""
+    """Propose to close DAY, such as 2026-11-20; with --hash, approve it."""
     rt = opened()
     if seen_hash is None:
         proposal = done(
@@ -186,10 +188,10 @@ def tariff(
 
 
 @house.command("report")
-@click.option("--from", "since", type=DAY, required=True)
-@click.option("--to", "until", type=DAY, required=True)
+@click.option("--from", "since", type=DAY, metavar="DAY", required=True)
+@click.option("--to", "until", type=DAY, metavar="DAY", required=True)
 def report(since: datetime, until: datetime) -> None:
-    """Print what moved by day, as CSV in shillings."""
+    """Print what moved by DAY, such as 2026-11-20, as CSV in shillings."""
     rows = done(opened(), lambda tx: days.report(tx, since=since.date(), until=until.date()))
     out = csv.writer(sys.stdout)
     out.writerow(["day", *days.COLUMNS])

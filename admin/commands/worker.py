@@ -2,7 +2,7 @@
 
 import click
 
-from admin.commands.common import opened
+from admin.commands.common import serving
 from core import outbox, workers
 
 
@@ -11,4 +11,4 @@ from core import outbox, workers
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
 def worker(queue: str, burst: bool) -> None:
     """Keep promises and act on callbacks of one QUEUE."""
-    workers.run(opened(), queue, burst=burst)
+    workers.run(serving(), queue, burst=burst)

@@ -16,8 +16,9 @@ RETURN ((period_start(p_period, p_moment) AT TIME ZONE 'Africa/Nairobi')
         + CASE p_period WHEN 1 THEN interval '1 day' WHEN 2 THEN interval '7 days'
                         ELSE interval '1 month' END) AT TIME ZONE 'Africa/Nairobi';
 
--- What a customer has used of a limit since a moment, in cents: deposits that came and those still
--- on their way; stakes; stakes less what came back, corrections included.
+-- What a customer has used of a limit since a moment, in cents: money that landed in the wallet,
+-- however it came, and prompts still on their way; stakes; stakes less what came back, corrections
+-- included.
 CREATE OR REPLACE FUNCTION limit_used(p_customer bigint, p_kind smallint, p_since timestamptz)
 RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -25,22 +26,21 @@ DECLARE
   purse bigint;
   staked bigint;
 BEGIN
+  SELECT account_id INTO purse FROM wallet WHERE customer_id = p_customer;
   IF p_kind = 1 THEN
-    RETURN (SELECT coalesce(sum(CASE WHEN d.state = 9 THEN greatest(d.amount, came.amount)
-                                     ELSE d.amount END), 0)
-              FROM deposit d,
-                   LATERAL (SELECT sum(r.amount) AS amount FROM mpesa_receipt r
-                             WHERE r.deposit_id = d.id AND r.reversed_at IS NULL) came
-             WHERE customer_id = p_customer
-               AND (state = 9 AND credited_at >= p_since
-                    -- One whose end nobody ever learns must not use the limit up for good.
-                    OR state IN (1, 2, 3, 4, 7, 8)
-                       AND created_at >= least(p_since, app_now() - interval '24 hours')));
+    -- By its receipts: one deposit may be paid again and again, today and in a year.
+    RETURN (SELECT coalesce(sum(r.amount), 0)
+              FROM mpesa_receipt r LEFT JOIN transfer t ON t.id = r.attached_id
+             WHERE r.account_id = purse AND r.reversed_at IS NULL
+               AND coalesce(t.created_at, r.created_at) >= p_since)
+         + (SELECT coalesce(sum(amount), 0) FROM deposit
+             WHERE customer_id = p_customer AND state IN (1, 2, 3, 4, 7, 8)
+               -- One whose end nobody ever learns must not use the limit up for good.
+               AND created_at >= least(p_since, app_now() - interval '24 hours'));
   END IF;
   SELECT coalesce(sum(stake), 0) INTO staked FROM bet
    WHERE customer_id = p_customer AND placed_at >= p_since;
   IF p_kind = 2 THEN RETURN staked; END IF;
-  SELECT account_id INTO purse FROM wallet WHERE customer_id = p_customer;
   RETURN staked
     - (SELECT coalesce(sum(amount), 0) FROM transfer
         WHERE credit_account = purse AND kind IN (3, 4) AND event_at >= p_since)

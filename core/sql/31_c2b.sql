@@ -48,17 +48,13 @@ BEGIN
          transfer_id = CASE WHEN attached THEN transfer_id ELSE given.moved END,
          attached_id = CASE WHEN attached THEN given.moved END
    WHERE receipt = p_receipt;
-  UPDATE deposit
-     SET state = 9, credited_at = coalesce(credited_at, moment), code = '0', reason = NULL,
-         ask_at = NULL
-   WHERE id = p_deposit;
   verdict := CASE WHEN given.may_play THEN 'credited' ELSE 'refund_due' END;
   tax := given.levy;
   SELECT w.balance INTO balance FROM wallet w WHERE w.customer_id = intent.customer_id;
 END $$;
 
--- Moves a receipt's money to its customer: the wallet, less excise, or what is due back to somebody
--- who may not play.
+-- Moves a receipt's money to its customer, and ends its intent: the wallet, less excise, or what is
+-- due back to somebody who may not play.
 CREATE OR REPLACE FUNCTION receipt_give(
   p_deposit bigint, p_receipt text, p_amount bigint, p_event_at timestamptz, p_from bigint,
   p_kind smallint, OUT may_play boolean, OUT owed bigint, OUT moved bigint, OUT levy bigint
@@ -66,6 +62,7 @@ CREATE OR REPLACE FUNCTION receipt_give(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   intent deposit;
+  foreseen boolean;
 BEGIN
   SELECT * INTO STRICT intent FROM deposit WHERE id = p_deposit;
   -- The wallet first, as an exclusion does: this credit is before it, or sees it.
@@ -73,13 +70,20 @@ BEGIN
   SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL
          AND (c.excluded_until IS NULL OR c.excluded_until <= app_now())
     INTO STRICT may_play FROM customer c WHERE c.id = intent.customer_id;
-  -- A prompt was held against the customer's own limits when it was asked for; a payment by hand
-  -- (channel 5) is now. Its intent is among what the limit has used already.
-  may_play := may_play AND NOT (
-    intent.channel = 5
-    AND (SELECT b.kind IS NOT NULL
-           FROM limit_broken(intent.customer_id, ARRAY[1]::smallint[],
-                             p_amount - intent.amount, app_now()) b));
+  UPDATE deposit
+     SET state = 9, credited_at = coalesce(credited_at, app_now()), code = '0', reason = NULL,
+         ask_at = NULL
+   WHERE id = p_deposit;
+  -- A prompt that is still on its way was held against the customer's own limits when it was asked
+  -- for. Whatever else comes is now: by hand, by a claimed code, more than was asked for, again, or
+  -- when the prompt had been given up and its place in the limit with it.
+  foreseen := p_amount <= intent.amount AND intent.created_at >= app_now() - interval '24 hours'
+              AND (intent.state IN (1, 2, 3, 4, 7)
+                   OR intent.state = 8 AND intent.sending_at IS NOT NULL);
+  may_play := may_play AND (
+    foreseen OR (SELECT b.kind IS NULL
+                   FROM limit_broken(intent.customer_id, ARRAY[1]::smallint[], p_amount,
+                                     app_now()) b));
   owed := CASE WHEN may_play THEN ledger_open_wallet(intent.customer_id)
                ELSE ledger_account(26::smallint, intent.customer_id, NULL, NULL) END;
   moved := ledger_move(

@@ -18,7 +18,10 @@ DECLARE
 BEGIN
   SELECT * INTO STRICT owed FROM refund WHERE id = p_refund FOR UPDATE;
   IF owed.state = 6 THEN
-    RETURN CASE WHEN owed.paid_receipt = p_receipt THEN 'duplicate' ELSE 'conflict' END;
+    -- A reversal undoes its payment once: the stand-in for its receipt and its own name are one.
+    RETURN CASE WHEN owed.paid_receipt = p_receipt
+                     OR owed.method = 1 AND owed.receipt || 'R' IN (owed.paid_receipt, p_receipt)
+                THEN 'duplicate' ELSE 'conflict' END;
   END IF;
   SELECT * INTO STRICT kept FROM mpesa_receipt WHERE receipt = owed.receipt FOR UPDATE;
   IF kept.reversed_at IS NOT NULL

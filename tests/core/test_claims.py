@@ -232,6 +232,25 @@ def test_callback_and_answer_at_the_same_instant_credit_once(rt, amina, daraja, 
     assert teller.clean(rt)
 
 
+def test_a_credit_between_the_look_and_the_booking_leaves_no_deposit_behind(
+    rt, amina, daraja, wait, monkeypatch
+):
+    teller.ask(rt, amina, 100)
+    teller.push(rt, wait)
+    claim(rt, amina)
+    assert mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1", receipt=CODE)) == "credited"
+    looks = iter([None])  # the first look comes before that credit
+    find = claims.receipts.find
+    monkeypatch.setattr(claims.receipts, "find", lambda *known: next(looks, find(*known)))
+
+    assert answer(rt, daraja) == "known"
+
+    with rt.transaction() as tx:
+        assert [one.state for one in tx.scalars(select(Deposit))] == [DepositState.CREDITED]
+    assert every(rt) == [CodeState.KNOWN]
+    assert mpesa.balance(rt, amina) == 1_100_00
+
+
 def test_a_few_codes_a_day(rt, amina, wait):
     for number in range(rt.config.claims_per_day):
         claim(rt, amina, f"QWE12RTY{number:02}")

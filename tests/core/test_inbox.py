@@ -192,7 +192,9 @@ def test_a_callback_that_kills_its_workers_gets_stuck_too(rt: Runtime, monkeypat
     assert found(rt, kept).state == State.STUCK
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"[1, 2]", b"\xff\xfe", b"null", b'"text"'])
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", b"[1, 2]", b"\xff\xfe", b"null", b'"text"', b"[" * 16_000]
+)
 def test_what_cannot_be_read_is_kept_and_acted_on_by_nobody(rt: Runtime, taken, body):
     kept = keep(rt, body)
 

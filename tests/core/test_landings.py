@@ -8,6 +8,7 @@ from core.ledger import AccountKind
 from core.payments import DepositState
 from core.reasons import PUSH
 from core.receipts import MpesaReceipt
+from demo.settings import PAYBILL
 from tests import mpesa, people, teller
 
 
@@ -23,7 +24,8 @@ def test_a_prompt_is_paid_and_credited(rt, amina, daraja, wait):
     verdict = mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1"))
 
     assert verdict == "credited"
-    assert daraja.requests("stk") == [{"phone": people.AMINA, "amount": 100_00, "ref": asked.ref}]
+    wanted = {"phone": people.AMINA, "amount": 100_00, "ref": asked.ref, "shortcode": PAYBILL}
+    assert daraja.requests("stk") == [wanted]
     assert teller.state(rt, asked) == DepositState.CREDITED
     assert mpesa.balance(rt, amina) == 1_100_00
     assert mpesa.texts(rt, amina) == ["money.deposit_received"]

@@ -43,6 +43,7 @@ def test_an_amount_is_cents_or_nothing(written, cents):
         ("20.11.2026 14:30:00", EVENING),
         ("2026-11-20", None),
         (20261320143000, None),
+        ("00010101000000", None),  # before time began in UTC
         (None, None),
     ],
 )

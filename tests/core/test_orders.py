@@ -11,6 +11,7 @@ from core import levies, limits, orders
 from core.betting import Bet, Placed
 from core.effects import Channel, Refused
 from core.limits import Kind, Period
+from core.messages import Message
 from core.orders import DepositOrder, Ordered, OrderState
 from core.payments import Deposit, DepositState
 from core.wishes import Terms, Wish
@@ -72,6 +73,12 @@ def fail(rt, deposit, code=1032):
     return mpesa.post(rt, "stk", mpesa.push_result(deposit.checkout_request_id, code))
 
 
+def told(rt):
+    """What the texts say, word for word."""
+    with rt.transaction() as tx:
+        return list(tx.scalars(select(Message.body).order_by(Message.id)))
+
+
 def every(rt):
     with rt.transaction() as tx:
         return list(tx.scalars(select(DepositOrder).order_by(DepositOrder.id)))
@@ -106,6 +113,7 @@ def test_the_bet_is_placed_as_the_money_lands(rt, wait, amina, derby):
     (order,) = every(rt)
     assert (order.state, order.stake) == (OrderState.PLACED, 1_500_00)
     assert mpesa.texts(rt, amina) == ["money.deposit_received", "betting.order_placed"]
+    assert all("Balance KES 0." in text for text in told(rt))  # whichever arrives last
     assert teller.clean(rt)
 
 

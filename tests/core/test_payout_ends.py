@@ -8,7 +8,7 @@ from core import payout_ends
 from core.errors import Refusal, Unknown
 from core.payments import HeldFor, PayoutState
 from core.staff import Role
-from core.statement_lines import UTILITY, Bucket, LineState, StatementFile, StatementLine
+from core.statement_lines import UTILITY, LineState, StatementFile, StatementLine, sort, why
 from demo.settings import B2C_SHORTCODE
 from tests import cashier, mpesa, people, teller
 
@@ -117,6 +117,15 @@ def test_a_line_that_may_be_it_keeps_it_alive_though_two_people_say_dead(rt, fin
     refused(rt, finance[1], number, told.content_hash, "staff.payout_in_statement")
 
     assert cashier.state(rt, number) == PayoutState.NEEDS_HUMAN
+
+
+def test_a_payment_that_is_called_a_charge_keeps_it_alive_too(rt, finance, number):
+    covered(rt, finance[0], number)
+    reason = "Business Payment with Withdrawal Charge"
+    line(rt, "SKP9FOUND1", -300_00, reason=reason)
+
+    with pytest.raises(Refusal, match=r"staff.payout_in_statement"):
+        propose(rt, finance[0], number, "dead")
 
 
 def test_it_is_sent_anew_under_a_new_id_once_the_old_is_proved_dead(
@@ -255,15 +264,19 @@ def covered(rt, by, number, *, until=timedelta(hours=24, minutes=1)):
         )  # fmt: skip
 
 
-def line(rt, receipt, amount, *, party="2547******01"):
+def line(
+    rt, receipt, amount, *, party="2547******01", reason="Business Payment to Customer via API"
+):
     """A line of that statement which our books do not know."""
+    bucket = sort(reason, UTILITY)
     with rt.transaction() as tx:
         file_id = tx.query(StatementFile.id).order_by(StatementFile.id.desc()).limit(1).scalar()
         sent = tx.get_one(StatementFile, file_id).first_at + timedelta(minutes=2)
         tx.add(
             StatementLine(
                 file_id=file_id, shortcode=B2C_SHORTCODE, account=UTILITY, receipt=receipt,
-                reason="Business Payment to Customer via API", amount=amount, balance=0,
-                completed_at=sent, party=party, bucket=Bucket.SUSPENSE, state=LineState.OPEN,
+                reason=reason, amount=amount, balance=0, completed_at=sent, party=party,
+                bucket=bucket, state=LineState.OPEN if why(bucket) else LineState.SETTLED,
+                settled_at=None if why(bucket) else rt.now(),
             )
         )  # fmt: skip

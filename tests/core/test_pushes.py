@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from core import jobs, outbox, pushes
+from core import deposits, jobs, outbox, pushes
 from core.errors import NotSent, Rejected, Unknown
 from core.outbox import Promise
 from core.payments import DepositState
@@ -103,6 +103,25 @@ def test_a_strangers_orphan_is_nobodys(rt, amina, daraja, wait):
 
     assert teller.state(rt, asked) == DepositState.SEND_UNKNOWN
     assert daraja.requests("status_query") == []
+
+
+def test_a_prompt_of_which_nobody_ever_spoke_does_not_forbid_to_pay_for_ever(
+    rt, amina, daraja, wait
+):
+    asked = teller.ask(rt, amina, 100)
+    daraja.says["stk"] = Unknown("read timed out", code="no_answer")
+    teller.push(rt, wait)
+    assert line(rt, amina).state == "checking"
+
+    wait(minutes=6)
+
+    assert (line(rt, amina).state, line(rt, amina).reason) == ("failed", "money.why_no_word")
+    assert teller.state(rt, asked) == DepositState.SEND_UNKNOWN  # a late success still lands
+
+
+def line(rt, customer):
+    with rt.transaction() as tx:
+        return deposits.last(tx, customer.id)
 
 
 def test_an_answer_that_comes_after_all_opens_the_deposit_to_its_callback(rt, amina, daraja, wait):

@@ -128,7 +128,7 @@ def test_a_payment_is_found_by_phone_amount_and_time(rt, amina, finance, dawn):
         Move(f"SKD000000{n}", -300_00, dawn + timedelta(hours=n), SENT, party)
         for n, party in enumerate(told)
     ]
-    found += [Move("SKD0000008", -9_00, found[-1].at, CHARGED)]
+    found += [Move("SKD0000001", -9_00, found[-1].at, CHARGED)]
     found += [Move("SKD0000007", -300_00, found[-1].at, "Withdraw Funds to Bank", "Bank")]
     sheet = statement(found, opening=5_000_00, shortcode=B2C_SHORTCODE)
     bring_in(rt, finance, sheet)

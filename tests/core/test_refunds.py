@@ -20,28 +20,6 @@ def daraja(rt):
     return mpesa.Daraja(rt)
 
 
-@pytest.fixture
-def nobodys(rt, daraja):
-    """KES 100 in suspense, confirmed."""
-    assert paybill.confirmed(rt, daraja, "rent") == "suspense"
-
-
-@pytest.fixture
-def reversing(rt, daraja, nobodys):
-    """Two people had it reversed, and M-PESA took the request."""
-    paybill.decide(rt, "refund", method="reversal")
-    mpesa.work(rt)
-    return f"AG_{len(daraja.asked)}"
-
-
-@pytest.fixture
-def paying(rt, daraja, nobodys):
-    """Two people had it paid back by B2C, and M-PESA took the request."""
-    paybill.decide(rt, "refund", method="b2c", to="0712000001")
-    mpesa.work(rt)
-    return daraja.requests("b2c_refund")[0]
-
-
 def test_suspense_goes_back_by_reversal(rt, daraja, reversing):
     assert daraja.requests("reversal") == [
         {"receipt": RECEIPT, "shortcode": PAYBILL, "amount": 100_00}
@@ -263,6 +241,35 @@ def test_that_the_payment_was_completed_is_no_proof_that_it_was_not_undone(
     assert teller.clean(rt)
 
 
+@pytest.mark.parametrize("first", ["status", "result"])
+def test_a_reversal_that_is_told_by_two_is_one(rt, daraja, reversing, wait, first):
+    """The status answer does not name the reversal's receipt, and its result does."""
+    wait(minutes=3)
+    mpesa.sweep(rt)
+    told = {
+        "status": lambda: paybill.answer(rt, daraja, status="Reversed"),
+        "result": lambda: mpesa.post(rt, "reversal_result", paybill.reversal_result(reversing)),
+    }
+
+    assert told.pop(first)() == "paid"
+    assert next(iter(told.values()))() == "duplicate"
+
+    assert not cashier.is_paused(rt)
+    assert paybill.held(rt) == 0
+    assert teller.clean(rt)
+
+
+def test_what_m_pesa_cannot_send_back_is_not_as_if_sent(rt, amina, daraja):
+    teller.exclude(rt, amina)
+    paybill.confirmed(rt, daraja, "0712000001", amount="100.50")
+
+    mpesa.sweep(rt)
+    mpesa.sweep(rt)
+
+    assert daraja.requests("reversal") == []
+    assert paybill.held(rt, AccountKind.REFUND_DUE, amina) == 100_50
+
+
 @pytest.mark.parametrize(
     ("code", "verdict", "state"),
     [
@@ -336,30 +343,6 @@ def test_refunds_wait_while_payouts_are_paused(rt, daraja, nobodys, wait, method
     mpesa.sweep(rt)
 
     assert len(daraja.requests(kind)) == 1
-
-
-def test_success_after_it_failed_is_booked(rt, daraja, reversing):
-    mpesa.post(rt, "reversal_result", paybill.reversal_result(reversing, "R000002"))
-    told = paybill.reversal_result(reversing)
-
-    assert mpesa.post(rt, "reversal_result", told) == "paid"
-
-    assert paybill.held(rt) == 0
-    refused(rt, "refunding")
-    assert teller.clean(rt)
-
-
-def test_success_while_another_refund_is_under_way_is_an_incident(rt, daraja, reversing):
-    mpesa.post(rt, "reversal_result", paybill.reversal_result(reversing, "R000002"))
-    paybill.decide(rt, "refund", method="b2c", to="0712000001")
-    told = paybill.reversal_result(reversing)
-
-    assert mpesa.post(rt, "reversal_result", told) == "incident"
-
-    assert paybill.held(rt) == 100_00
-    assert cashier.is_paused(rt)  # so that the other does not leave
-    mpesa.work(rt)
-    assert daraja.requests("b2c_refund") == []
 
 
 @pytest.mark.race

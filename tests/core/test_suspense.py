@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import select, text
 
-from core import settling, suspense
+from core import refunds, settling, suspense
 from core.errors import Refusal
 from core.ledger import AccountKind
-from core.payments import DepositState
+from core.payments import Deposit, DepositState
 from core.proposals import Proposal, ProposalState
 from core.receipts import ClaimState, Source
-from core.refund_rows import RefundState
+from core.refund_rows import Method, RefundState
 from core.staff import Role
 from tests import cashier, games, mpesa, paybill, people, teller
 from tests.paybill import RECEIPT
@@ -136,6 +136,23 @@ def test_money_that_is_being_sent_back_is_not_attached(rt, amina, daraja, nobody
     assert paybill.approve(rt, seen) == "refunding"
     refused(rt, "staff.receipt_refunding", "attach", to="0712000001")
     refused(rt, "staff.receipt_refunding", "refund", method="b2c", to="0712000001")
+
+
+def test_money_that_begins_to_go_back_at_that_instant_is_not_attached(
+    rt, amina, nobodys, monkeypatch
+):
+    """Nor is a deposit left that waits for ever, and uses the customer's limit up."""
+    seen = paybill.propose(rt, "attach", to="0712000001")
+    with rt.transaction() as tx:
+        assert refunds.start(tx, RECEIPT, method=Method.REVERSAL, now=rt.now(), config=rt.config)
+    monkeypatch.setattr(suspense, "_check", lambda tx, content, *, config: None)
+
+    with pytest.raises(Refusal, match="receipt_refunding"):
+        paybill.approve(rt, seen)
+
+    with rt.transaction() as tx:
+        assert tx.scalars(select(Deposit)).all() == []
+    assert paybill.held(rt) == 100_00
 
 
 def test_what_changed_between_the_two_is_looked_at_again(rt, amina, daraja, nobodys):

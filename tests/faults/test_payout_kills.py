@@ -23,11 +23,12 @@ from tests.faults.stepper import Order, Stepper
 pytestmark = pytest.mark.fault
 
 SHILLINGS = 10
+# Of each: a look at the settings in force (before and after its commit).
 # Of sending: the word that it is about to be sent (committed before and after), the request (before
 # it, and with the answer in hand), the answer (before and after its commit). Of a callback: the try
 # is counted, then it is acted on.
-SENDING_STEPS, CALLBACK_STEPS = 6, 4
-NOT_WANTED = 2  # steps: what it was about has ended meanwhile
+SENDING_STEPS, CALLBACK_STEPS = 8, 6
+NOT_WANTED = 4  # steps: what it was about has ended meanwhile
 KILLED = -signal.SIGKILL
 ROUNDS = 5
 PASSES = 3  # one pass of the clock or of a worker takes a hundred

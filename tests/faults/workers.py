@@ -13,7 +13,7 @@ from core import ticks
 from core.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30  # seconds; a busy machine starts a process in five
+PATIENCE = 60  # seconds; a busy machine starts a process in five
 
 
 def until(what: str, true: Callable[[], object], *, within: float = PATIENCE) -> None:

@@ -13,7 +13,7 @@ WORDS = {
         "asking": "We are asking M-PESA", "received": "received", "hand": "2 Paybill",
         "failed": "could not reach your phone", "offer": "Reply YES", "word": "YES",
         "again": "Try again",
-        "with_us": "Our people will look at",
+        "with_us": "Our staff will look at",
     },
     "sw": {
         "both": "Weka KES 100 ubet", "yes": "1 Ndio", "asked": "Bet yako itawekwa pesa ikiingia",
@@ -21,7 +21,7 @@ WORDS = {
         "asking": "Tunauliza M-PESA", "received": "Tumepokea", "hand": "2 Paybill",
         "failed": "Hatukupata simu yako", "offer": "Jibu NDIO", "word": "NDIO",
         "again": "Jaribu tena",
-        "with_us": "Watu wetu wataangalia",
+        "with_us": "Wahudumu wetu wataangalia",
     },
 }  # fmt: skip
 BOTH = pytest.mark.parametrize("lang", ["en", "sw"])

@@ -143,7 +143,7 @@ def test_how_to_pay_by_hand(phone: Phone, rt: Runtime, wait) -> None:
     mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1", 1037))
     with rt.transaction() as tx:
         ref = tx.scalars(select(Deposit.ref)).one()
-    assert f"Or Paybill {rt.config.mpesa_shortcode}, account {ref}." in phone.inbox()[-1]
+    assert f"Or pay by Paybill {rt.config.mpesa_shortcode}, account {ref}." in phone.inbox()[-1]
     assert f"account {ref}, and KES 50" in phone.text("LIPA")
 
 

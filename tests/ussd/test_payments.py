@@ -118,18 +118,18 @@ def test_a_withdrawal_that_has_not_left_is_taken_back(
     phone: Handset, rt: Runtime, amina: Customer
 ) -> None:
     cashier.withdraw(rt, amina, 300)
-    phone.dial("4*01").sees("on its way", "1 Take it back").press("1")
+    phone.dial("4*01").sees("on its way", "1 Cancel it").press("1")
     phone.sees("KES 300 is back in your wallet. Balance KES 1,000.")
     told = phone.screen
     assert phone.repeat().screen == told
     rt.redis.flushdb()
     assert phone.repeat().screen.startswith("KES 300 is back")
-    phone.dial("4").sees("01 Last: KES 300, not sent").press("01").sees_not("Take it back")
+    phone.dial("4").sees("01 Last: KES 300, not sent").press("01").sees_not("Cancel it")
 
 
 def test_one_that_has_left_meanwhile_is_not(phone: Handset, rt: Runtime, amina: Customer) -> None:
     cashier.withdraw(rt, amina, 300)
-    phone.dial("4*01").sees("1 Take it back")
+    phone.dial("4*01").sees("1 Cancel it")
     mpesa.work(rt)
     phone.press("1")
     assert mpesa.balance(rt, amina) == 700_00
@@ -143,4 +143,4 @@ def test_a_withdrawal_that_waits_for_us_says_so(
     cashier.withdraw(rt, amina, 300)
     mpesa.work(rt)
     phone.dial("4").sees("01 Last: KES 300, waiting").press("01")
-    phone.sees("waiting on our side", "Your money is safe", "1 Take it back")
+    phone.sees("waiting on our side", "Your money is safe", "1 Cancel it")
