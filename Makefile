@@ -8,7 +8,7 @@ PEERS := .venv-peers
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long test-peers check format-check lint types imports format \
+.PHONY: help setup test test-long test-peers test-browser check format-check lint types imports format \
         bench bench-quick demo demo-reset flask story phone run migration lock
 
 help: ## List the commands
@@ -35,6 +35,10 @@ test-long: $(READY) ## Run the tests with their full counts: steps, schedules, k
 
 test-peers: $(READY) $(PEERS)/.ready ## mpesakit and mpesa-node, as they are, against the simulated M-PESA
 	$(BIN)/python -m pytest tests/peers/peers.py
+
+test-browser: $(READY) ## Two of the staff at two browsers, in the machine's Chromium (SHOTS=folder keeps pictures)
+	$(BIN)/python -m pytest --durations=15 $(if $(SHOTS),--shots $(SHOTS)) \
+		$(or $(T),tests/browser/story_*.py)
 
 $(PEERS)/.ready: tests/peers/requirements.txt tests/peers/package-lock.json
 	$(BIN)/python -m venv $(PEERS)

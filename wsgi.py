@@ -19,8 +19,10 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from werkzeug.exceptions import HTTPException
 
+import admin.api.web
 import admin.cli
 import admin.health
+import admin.pages.web
 import mpesa.web
 import sms.web
 import ussd.transcripts
@@ -41,7 +43,9 @@ SESSION = "-c lock_timeout=1500 -c statement_timeout=5000 -c timezone=UTC"
 REST_SECONDS = 0.5  # after which a connection is no longer simply believed to live
 REDIS_SECONDS = 0.5  # a Redis that is slower than this is taken for dead, and done without
 
-DOORS = (ussd.web.bp, sms.web.bp, mpesa.web.bp, admin.health.bp)
+DOORS = (
+    ussd.web.bp, sms.web.bp, mpesa.web.bp, admin.health.bp, admin.pages.web.bp, admin.api.web.bp,
+)  # fmt: skip
 
 
 def build(config: Config) -> Runtime:
@@ -136,6 +140,7 @@ def create_app(rt: Runtime) -> Flask:
     app.before_request(_begin)
     app.after_request(_log)
     app.teardown_request(_end)
+    admin.pages.web.install(app, rt.config)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(Exception, _fail)
     for door in DOORS:
@@ -167,12 +172,18 @@ def _end(error: BaseException | None) -> None:
 
 def _refuse(error: HTTPException) -> Response:
     """A request that no door could read: a short answer, and nothing of it back."""
+    if request.path.startswith(admin.api.web.PREFIX):
+        return admin.api.web.of_http(error)
+    if admin.pages.web.is_page(request.path):
+        return admin.pages.web.of_http(error)
     return Response(f"{error.name}\n", status=error.code, mimetype="text/plain")
 
 
 def _fail(error: Exception) -> Response:
     """A bug, or an engine that is away: logged with its trace, and the caller told no more."""
     events.error("request failed", exc_info=error)
+    if admin.pages.web.is_page(request.path):
+        return admin.pages.web.of_bug(error)
     return Response("Sorry, that did not work. Please try again.\n", 500, mimetype="text/plain")
 
 

@@ -3,6 +3,8 @@
 from flask import Flask
 
 from admin.commands import (
+    api_keys,
+    audit,
     claims,
     clock,
     customer,
@@ -34,6 +36,7 @@ COMMANDS = (
     worker.worker,
     clock.clock,
     staff.staff,
+    audit.audit,
     market.market,
     customer.customer,
     limits.play,
@@ -52,7 +55,7 @@ COMMANDS = (
 )
 
 # More commands of a noun that one file cannot hold: importing them has added them to its group.
-MORE = (market_lists, settlement, fixtures, payouts, mpesa_settings)
+MORE = (api_keys, market_lists, settlement, fixtures, payouts, mpesa_settings)
 
 
 def add_to(app: Flask) -> None:

@@ -23,6 +23,7 @@ from core import (
     payouts,
     proofs,
     shortcode_money,
+    staff,
     stamp,
     verify,
 )
@@ -31,7 +32,6 @@ from core.inbox import Callback
 from core.outbox import Promise
 from core.runtime import Runtime
 from core.say import NAIROBI
-from core.staff import Role, Staff
 from core.ticks import Struck
 
 log = structlog.get_logger(__name__)
@@ -93,9 +93,8 @@ def database(rt: Runtime) -> Found:
 
 def admins(rt: Runtime) -> Found:
     """Two people who may agree on credentials, even when one of them proposes."""
-    active = select(func.count()).where(Staff.role == Role.ADMIN, Staff.active)
     with rt.transaction() as tx:
-        count = int(tx.scalar(active) or 0)
+        count = staff.admins(tx)
     return Found(count >= ADMINS, f"{count} active, {ADMINS} are needed")
 
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import gsm7, market_words
+from core import gsm7, market_words, rights
 from core.base import Base, Small
 from core.errors import Refusal
 from core.markets import Market, open_now
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 NAME_LONGEST = 16  # septets: with a count and a digit before it a dozen fill two screens
 LOCKS = (4, 1)  # the advisory lock of those who add categories
@@ -69,7 +70,7 @@ def named(among: Iterable[Category], typed: str) -> Category | None:
 
 def add(tx: Session, name: str, name_sw: str, *, by: Staff) -> Category:
     """A new category. Raises Refusal for names that are taken, too long, or not to be shown."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     tx.execute(select(func.pg_advisory_xact_lock(*LOCKS)))
     names = [market_words.tidy(one) for one in (name, name_sw)]
     for one in names:

@@ -104,6 +104,11 @@ def _rates(value: object) -> object:
     return rates
 
 
+def _one_rate(value: object) -> object:
+    """`5/20`: so many a second, and so many at once after a rest."""
+    return _rate(value) if isinstance(value, str) else value
+
+
 def _rate(text: str) -> Rate:
     per_second, _, at_once = text.partition("/")
     try:
@@ -143,6 +148,7 @@ HiddenUrl = Annotated[str, Hidden]
 KeyRing = Annotated[crypto.KeyRing, BeforeValidator(_ring), Hidden]
 Money = Annotated[int, BeforeValidator(_cents), Field(ge=0)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+OneRate = Annotated[Rate, BeforeValidator(_one_rate)]
 Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
 Rates = Annotated[Mapping[str, Rate], BeforeValidator(_rates)]
 Tokens = Annotated[tuple[SecretStr, ...], BeforeValidator(_tokens)]

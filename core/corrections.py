@@ -6,14 +6,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import decisions, settlement
+from core import decisions, rights, settlement
 from core.config import Config
 from core.errors import Refusal
 from core.markets import Market, Status
 from core.previews import Preview
 from core.proposals import Proposal
+from core.rights import Right
 from core.settlement import Settlement
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 ENDED = (Status.SETTLED, Status.VOID)
 
@@ -38,13 +39,38 @@ def propose(
     second yes on no more of what the wrong result gave is sent, and what customers no longer have
     they owe.
     """
-    require(by, Role.TRADER, Role.ADMIN)
-    market, wrong = _ended(tx, code)
+    rights.require(by, Right.RESULT_PROPOSE)
+    market = settlement.hold(tx, _newest(tx, code))
+    seen = look(
+        tx,
+        market,
+        winners=winners,
+        source=source,
+        effective_close=effective_close,
+        drop_cut_off=drop_cut_off,
+        now=now,
+    )
+    put = decisions.put(tx, market, seen, act=decisions.CORRECTION, by=by, now=now, config=config)
+    return put, seen
+
+
+def look(
+    tx: Session,
+    market: Market,
+    *,
+    winners: Sequence[int],
+    source: str,
+    now: datetime,
+    effective_close: datetime | None = None,
+    drop_cut_off: bool = False,
+) -> Preview:
+    """What a correction that could be proposed now would do; nothing is locked or written."""
+    wrong = _wrong(tx, market)
     if winners and effective_close is None and not drop_cut_off:
         effective_close = _cut_off(tx, wrong)
     if (sorted(set(winners)), effective_close) == (wrong.winners, wrong.effective_close):
-        raise Refusal("staff.nothing_changed", code=code)
-    seen = decisions.preview_of(
+        raise Refusal("staff.nothing_changed", code=market.code)
+    return decisions.preview_of(
         tx,
         market,
         winners=winners,
@@ -53,8 +79,6 @@ def propose(
         corrects=wrong.id,
         now=now,
     )
-    put = decisions.put(tx, market, seen, act=decisions.CORRECTION, by=by, now=now, config=config)
-    return put, seen
 
 
 def _cut_off(tx: Session, wrong: Settlement) -> datetime | None:
@@ -84,7 +108,8 @@ def _before(tx: Session, void: Settlement) -> Settlement | None:
     )
 
 
-def _ended(tx: Session, code: int) -> tuple[Market, Settlement]:
+def _newest(tx: Session, code: int) -> int:
+    """The newest market that had the code and has ended, or whose correction is under way."""
     market_id = tx.scalar(
         select(Market.id)
         .where(Market.code == code, Market.status.in_((*ENDED, Status.CORRECTING)))
@@ -93,12 +118,16 @@ def _ended(tx: Session, code: int) -> tuple[Market, Settlement]:
     )
     if market_id is None:
         raise Refusal("staff.market_not_settled", code=code)
-    market = settlement.hold(tx, market_id)
-    newest = settlement.newest(tx, market_id)
+    return market_id
+
+
+def _wrong(tx: Session, market: Market) -> Settlement:
+    """The result that a correction would take back."""
+    newest = settlement.newest(tx, market.id)
     if newest is None:
-        raise Refusal("staff.market_not_settled", code=code)
+        raise Refusal("staff.market_not_settled", code=market.code)
     if market.status in ENDED:
-        return market, newest
+        return newest
     if market.status != Status.CORRECTING or not settlement.untouched(newest):
-        raise Refusal("staff.settling_begun", code=code)
-    return market, tx.get_one(Settlement, newest.corrects)
+        raise Refusal("staff.settling_begun", code=market.code)
+    return tx.get_one(Settlement, newest.corrects)

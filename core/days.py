@@ -9,14 +9,15 @@ from typing import Any
 from sqlalchemy import ForeignKey, Numeric, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import proposals
+from core import proposals, rights
 from core.base import Base, Small
 from core.config import Config
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.proposals import Proposal
+from core.rights import Right
 from core.say import NAIROBI
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 
 class ClosedDay(Base):
@@ -78,7 +79,7 @@ def propose(tx: Session, day: date, *, by: Staff, now: datetime, config: Config)
 
     This transaction's own number is the line: whatever has a later one began after the day.
     """
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.DAY_PROPOSE)
     newest = last_closed(tx)
     if newest and day != newest + timedelta(days=1):
         raise Refusal("staff.day_not_next", next=newest + timedelta(days=1))
@@ -101,7 +102,7 @@ def propose(tx: Session, day: date, *, by: Staff, now: datetime, config: Config)
 def approve(tx: Session, day: date, *, seen_hash: str, by: Staff, now: datetime) -> ClosedDay:
     """The second yes. Refuses while a transaction that may still book into the day is open, and
     when the balance is not the one that was seen."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.DAY_APPROVE)
     waiting = proposals.pending(tx, _subject(day))
     if waiting is None:
         raise Refusal("staff.day_none_proposed")

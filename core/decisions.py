@@ -6,14 +6,23 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import market_history, markets, previews, proposals, settlement, withdrawn_outcomes
+from core import (
+    market_history,
+    markets,
+    previews,
+    proposals,
+    rights,
+    settlement,
+    withdrawn_outcomes,
+)
 from core.config import Config
 from core.errors import Refusal
 from core.markets import Market, Status
 from core.previews import Preview
 from core.proposals import Proposal, ProposalState
+from core.rights import Right
 from core.settlement import Settlement, SettlementState
-from core.staff import Role, Staff, require
+from core.staff import Staff
 from core.withdrawn_outcomes import WithdrawalPreview
 
 RESULT, VOID, CORRECTION = "market.result", "market.void", "market.correction"
@@ -36,14 +45,13 @@ def propose(
     Bets placed after `effective_close` go back in full. A void may be proposed until the first bet
     is paid, and stands in for a result that waits for its second yes.
     """
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.RESULT_PROPOSE)
     market = settlement.hold(tx, markets.live(tx, code, lock=False).id)
-    _check(tx, market, void=not winners)
-    if not winners:
-        _give_way(tx, market, by=by, now=now)
-    seen = preview_of(
+    seen = look(
         tx, market, winners=winners, source=source, effective_close=effective_close, now=now
     )
+    if not winners:
+        _give_way(tx, market, by=by, now=now)
     act = RESULT if winners else VOID
     proposal = put(tx, market, seen, act=act, by=by, now=now, config=config)
     market.status = Status.PROPOSED
@@ -51,15 +59,16 @@ def propose(
 
 
 def approve(
-    tx: Session, code: int, *, seen_hash: str, by: Staff, now: datetime, config: Config
-) -> Settlement:
-    """The second yes, to whatever is proposed about the market.
+    tx: Session, code: int, *, seen_hash: str, by: Staff, now: datetime, config: Config,
+    about: int | None = None,
+) -> Settlement:  # fmt: skip
+    """The second yes, to whatever is proposed about the market; `about` is its id, where known.
 
     A result is settled once the dispute window has passed, a correction and a withdrawal at once.
     Raises Refusal for the proposer, and when the book is not what the approver saw.
     """
-    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    market_id, act = proposed(tx, code)
+    rights.require(by, Right.RESULT_APPROVE)
+    market_id, act = proposed(tx, code, about)
     if act == withdrawn_outcomes.ACT:  # the bets' lock comes before the market's row
         markets.hold_bets(tx, market_id)
     market = settlement.hold(tx, market_id)
@@ -78,17 +87,47 @@ def approve(
     return tx.get_one(Settlement, opened)
 
 
-def refuse(tx: Session, code: int, *, by: Staff, now: datetime, reason: str = "") -> None:
+def refuse(
+    tx: Session, code: int, *, by: Staff, now: datetime, reason: str = "", about: int | None = None
+) -> None:
     """A no to what is proposed: the market is again what it was before. The reason is kept."""
-    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
-    market_id, _ = proposed(tx, code)
+    rights.require(by, Right.RESULT_APPROVE)
+    market_id, _ = proposed(tx, code, about)
     market = settlement.hold(tx, market_id)
     proposal = _waiting(tx, market)
     proposals.refuse(proposal, by=by.id, now=now)
     _write_down(tx, market_id, proposal, by=by, verb="refuse", reason=reason.strip())
-    if market.status == Status.PROPOSED:
-        run = settlement.newest(tx, market_id)
-        market.status = Status.CLOSED if run is None else BEHIND[SettlementState(run.state)]
+    _step_back(tx, market)
+
+
+def lapse(tx: Session, market_id: int, *, now: datetime) -> None:
+    """What nobody decided in time is over: the market is again what it was before."""
+    market = settlement.hold(tx, market_id)
+    proposal = proposals.pending(tx, settlement.subject(market_id))
+    if proposal is None or proposal.expires_at > now:
+        return
+    proposals.expire(tx, proposal.subject, now=now)
+    _write_down(tx, market_id, proposal, by=None, verb="expire", reason="")
+    _step_back(tx, market)
+
+
+def look(
+    tx: Session,
+    market: Market,
+    *,
+    winners: Sequence[int],
+    source: str,
+    now: datetime,
+    effective_close: datetime | None = None,
+) -> Preview:
+    """What a result that could be proposed now would do; without winners, a void.
+
+    Nothing is locked or written. Raises Refusal for what could not be proposed.
+    """
+    _check(tx, market, void=not winners)
+    return preview_of(
+        tx, market, winners=winners, source=source, effective_close=effective_close, now=now
+    )
 
 
 def preview_of(
@@ -155,12 +194,16 @@ def withdraw(
     return proposal, seen
 
 
-def proposed(tx: Session, code: int) -> tuple[int, str]:
-    """The market of this code about which something is proposed, and what; nothing is locked."""
+def proposed(tx: Session, code: int, about: int | None = None) -> tuple[int, str]:
+    """The market of this code about which something is proposed, and what; nothing is locked.
+
+    Of several that had the code it is the one that lives, unless `about` names one of them.
+    """
+    meant = Market.code == code if about is None else Market.id == about
     row = tx.execute(
         select(Market.id, Proposal.act)
         .join(Proposal, Proposal.subject == func.concat("market:", Market.id))
-        .where(Market.code == code, Proposal.state == ProposalState.PENDING)
+        .where(meant, Proposal.state == ProposalState.PENDING)
         .order_by((Market.status < Status.SETTLED).desc(), Market.id.desc())
         .limit(1)
     ).one_or_none()
@@ -218,12 +261,18 @@ def _afresh(tx: Session, market: Market, proposal: Proposal) -> dict[str, object
     return dict(previews.again(tx, market, proposal.content).content)
 
 
+def _step_back(tx: Session, market: Market) -> None:
+    if market.status == Status.PROPOSED:
+        run = settlement.newest(tx, market.id)
+        market.status = Status.CLOSED if run is None else BEHIND[SettlementState(run.state)]
+
+
 def _write_down(
     tx: Session,
     market_id: int,
     proposal: Proposal,
     *,
-    by: Staff,
+    by: Staff | None,
     verb: str = "",
     reason: str | None = None,
 ) -> None:
@@ -232,4 +281,6 @@ def _write_down(
     facts = {name: proposal.content[name] for name in names if proposal.content.get(name)}
     what = f"{verb} {proposal.act.removeprefix('market.')}".strip()
     why = proposal.note if reason is None else reason
-    market_history.keep(tx, market_id, what, by=by.id, reason=why, before={}, after=facts)
+    market_history.keep(
+        tx, market_id, what, by=by.id if by else None, reason=why, before={}, after=facts
+    )

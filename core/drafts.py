@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
-from core import categories, ledger, market_history, market_words
+from core import categories, ledger, market_history, market_words, rights
 from core.categories import Category
 from core.config import Config
 from core.errors import Refusal
 from core.markets import Market, Outcome, Status, live
 from core.money import Cents
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 FIRST_CODE = 101  # three digits are read and typed without a slip
 REST_DAYS = 30  # of a code, once its market is paid: people still ask how that one ended
@@ -64,7 +65,7 @@ def write(
     config: Config,
 ) -> list[Market]:
     """New drafts, all or none, each under the import key that it has. Raises the first Refusal."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     known = categories.every(tx)
     for _, draft in drafts:
         for fault in faults(draft, known, now=now, config=config):
@@ -95,7 +96,7 @@ def edit(
     tx: Session, code: int, *, by: Staff, now: datetime, config: Config, **changes: Any
 ) -> Market:
     """Change a draft: any of the fields of Draft, with a value that is not None."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     market = _draft(tx, code)
     was = _as_draft(tx, market)
     wanted = replace(was, **{name: value for name, value in changes.items() if value is not None})
@@ -117,7 +118,7 @@ def edit(
 
 def open_up(tx: Session, code: int, *, by: Staff, now: datetime) -> Market:
     """Let a draft be bet on, from its opening time on."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     market = _draft(tx, code)
     if market.closes_at <= now:
         raise Refusal("staff.closes_too_soon")

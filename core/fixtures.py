@@ -12,14 +12,15 @@ from io import StringIO
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import categories, drafts, money
+from core import categories, drafts, money, rights
 from core.categories import Category
 from core.config import Config
 from core.drafts import Draft
 from core.errors import Refusal
 from core.markets import Market
+from core.rights import Right
 from core.say import NAIROBI
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 MOST_BYTES = 1_000_000
 MOST_LINES = 500  # of one file: they are written in one transaction
@@ -81,7 +82,7 @@ def write(
     tx: Session, content: bytes, *, by: Staff, now: datetime, config: Config
 ) -> tuple[Plan, list[Market]]:
     """Draft every market of a file that is not there yet; with a single fault none at all."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     # Whoever reads the same file meanwhile waits here, and then finds its lines.
     tx.execute(select(func.pg_advisory_xact_lock(*drafts.LOCKS)))
     seen = plan(tx, content, now=now, config=config)

@@ -20,13 +20,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import proposals
+from core import proposals, rights
 from core.base import Base, Small
 from core.config import Config
 from core.errors import Refusal
 from core.money import Cents
 from core.proposals import Proposal
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 BASIS = 10_000
 MOST_BP = 5_000  # half: whatever is more is a slip of the hand
@@ -108,7 +109,7 @@ def propose(
     now: datetime, config: Config,
 ) -> Proposal:  # fmt: skip
     """Put new rates before a second person; they begin in the future, never in the past."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.LEVY_PROPOSE)
     if starts <= now:
         raise Refusal("staff.levy_starts")
     if not rates or not all(0 <= bp <= MOST_BP for bp in rates.values()):
@@ -127,7 +128,7 @@ def propose(
 
 def approve(tx: Session, *, seen_hash: str, by: Staff, now: datetime) -> Sequence[LevyRate]:
     """The second yes, before the rates begin."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.LEVY_APPROVE)
     waiting = proposals.pending(tx, SUBJECT)
     if waiting is None:
         raise Refusal("staff.levy_none_proposed")

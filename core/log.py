@@ -40,10 +40,12 @@ FIELDS = frozenset(
         "status", "door", "product", "job", "tick",
         "attempt", "attempts", "again", "left", "times", "amount", "balance", "count", "total",
         "owed", "seconds", "segments",
+        "audit_lines", "audit_hash",
         "result_code", "error_code", "sqlstate", "error", "address", "method", "route",
     }
 )  # fmt: skip
-OPAQUE = frozenset({"trace", "span", "session", "message_id", "exception"})  # fit as they are
+# Fit as they are.
+OPAQUE = frozenset({"trace", "span", "session", "message_id", "exception", "audit_hash"})
 
 PHONE = re.compile(r"(?<!\d)(?:\+|00)?(?:254 ?|0)[17]\d{2} ?\d{3} ?\d{3}(?!\d)")
 TOKEN = re.compile(r"[0-9a-fA-F]{32,}|[A-Za-z0-9+/_-]{40,}={0,2}")

@@ -21,11 +21,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import market_history
+from core import market_history, rights
 from core.base import Base, Small
 from core.errors import Refusal
 from core.money import Cents
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 BASIS = 10_000
 
@@ -156,7 +157,7 @@ class MarketView:
 
 def close(tx: Session, code: int, *, by: Staff) -> Market:
     """Stop the betting now."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     market = live(tx, code, lock=False)  # the bets' lock comes before the row's, as for the clock
     if not shut(tx, market.id, by=by.id):
         raise Refusal("staff.market_not_open", code=code)

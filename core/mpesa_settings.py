@@ -17,14 +17,15 @@ from pydantic import SecretStr
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import config_mpesa, config_rules, crypto, proposals, shortcode_money
+from core import config_mpesa, config_rules, crypto, proposals, rights, shortcode_money
 from core.base import Base, Small
 from core.config import Config
 from core.crypto import Unopenable
 from core.errors import Refusal
 from core.proposals import Proposal, ProposalState
+from core.rights import Right
 from core.say import NAIROBI
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +175,7 @@ def propose(
     config: Config,
 ) -> Proposal:
     """Put new values before a second person. Raises Refusal for what could not be in force."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.CREDENTIALS_PROPOSE)
     wanted = {name: _tidy(name, value) for name, value in values.items()}
     if not wanted:
         raise Refusal("staff.mpesa_nothing_given")
@@ -208,7 +209,7 @@ def approve(tx: Session, *, seen_hash: str, by: Staff, now: datetime, config: Co
 
     Raises Refusal as a proposal does, and for what could not be in force any more.
     """
-    require(by, Role.ADMIN)
+    rights.require(by, Right.CREDENTIALS_APPROVE)
     proposal = _pending(tx)
     change = tx.get_one(MpesaSetting, proposal.content["version"], with_for_update=True)
     values = _values(tx, config, change.id)
@@ -224,7 +225,7 @@ def approve(tx: Session, *, seen_hash: str, by: Staff, now: datetime, config: Co
 
 def refuse(tx: Session, *, by: Staff, now: datetime, config: Config) -> None:
     """A no, or the proposer taking it back: the values that waited are gone."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.CREDENTIALS_PROPOSE)
     proposals.refuse(_pending(tx), by=by.id, now=now)
     tx.flush()
     sweep(tx, now, config)

@@ -6,13 +6,13 @@ Each is refused where the payout may have left: money is never given back or sen
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy import ColumnElement, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-from core import effects, ledger, payout_states, payouts
+from core import effects, ledger, payout_states, payouts, rights
 from core.base import Small
 from core.config import Config
 from core.customers import Customer
@@ -22,13 +22,12 @@ from core.money import Cents
 from core.payments import HeldFor, Payout, PayoutReason, PayoutState
 from core.payout_incidents import IncidentState, PayoutIncident
 from core.payouts import Reserved
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 log = structlog.get_logger(__name__)
 
 AT_HOME = (HeldFor.SETTLEMENT, HeldFor.PAUSE, HeldFor.APPROVAL, HeldFor.STAFF)
-LATELY = timedelta(days=7)  # failures older than this are not tried again in one go
-MOST = 500  # of them at once
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def cancel(
 
 def hold(tx: Session, payout_id: int, *, reason: str, by: Staff, now: datetime) -> Payout:
     """Keep a payout that has not left from leaving. Raises Refusal where it may have."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_HOLD)
     if not reason.strip():
         raise Refusal("staff.reason_missing")
     payout = _locked(tx, payout_id)
@@ -105,7 +104,7 @@ def hold(tx: Session, payout_id: int, *, reason: str, by: Staff, now: datetime) 
 
 def let_go(tx: Session, payout_id: int, *, by: Staff, now: datetime) -> Payout:
     """Queue what staff had held. One over the limit still waits for its two people."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_HOLD)
     payout = _locked(tx, payout_id)
     if payout.held_for != HeldFor.STAFF or not payouts.queue(tx, payout, now=now):
         raise Refusal("staff.payout_not_held", payout=payout_id)
@@ -119,18 +118,18 @@ def retry(tx: Session, payout_id: int, *, by: Staff, now: datetime, config: Conf
     Only a FAILED one, once, and by the rules of any withdrawal. Raises Refusal with what is against
     it; a refusal may be overcome, and the next try is a new decision.
     """
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_RETRY)
     payout = _locked(tx, payout_id)
     if payout.state != PayoutState.FAILED:
         raise Refusal("staff.payout_not_failed", payout=payout_id)
     if _disputed(tx, payout):
         raise Refusal("staff.payout_disputed", payout=payout_id)
-    number, key = 0, uuid.uuid5(payout.key, "retry 0")
+    number, key = 0, retry_key(payout.key, 0)
     while kept := tx.get(effects.Effect, key):
         if kept.verdict == "done":
             raise Refusal("staff.payout_retried", payout=payout_id)
         number += 1
-        key = uuid.uuid5(payout.key, f"retry {number}")
+        key = retry_key(payout.key, number)
     answer = payouts.withdraw(
         tx,
         key=key,
@@ -147,12 +146,9 @@ def retry(tx: Session, payout_id: int, *, by: Staff, now: datetime, config: Conf
     return answer
 
 
-def failed(tx: Session, *, now: datetime) -> Sequence[int]:
-    """Payouts that failed lately and may be tried again, the oldest first."""
-    found = select(Payout.id).where(
-        Payout.state == PayoutState.FAILED, Payout.ended_at >= now - LATELY
-    )
-    return tx.scalars(found.order_by(Payout.id).limit(MOST)).all()
+def retry_key(key: uuid.UUID, number: int) -> uuid.UUID:
+    """The key of the next try of a payout; `number` counts those that were refused before it."""
+    return uuid.uuid5(key, f"retry {number}")
 
 
 def _answered(

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import cast, func, select
 from sqlalchemy.orm import Session
 
-from core import notices, payouts, proposals, receipts, reconciliation
+from core import notices, payouts, proposals, receipts, reconciliation, rights
 from core.base import Small
 from core.config import Config
 from core.errors import Refusal
@@ -21,7 +21,8 @@ from core.payments import HeldFor, Payout, PayoutState
 from core.proposals import Proposal, ProposalState
 from core.reasons import PAYOUT
 from core.receipts import Source
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ def propose_end(
     `paid` wants M-PESA's receipt; `dead` gives the money back and `resend` pays it under a new id,
     and both want a statement that covers it. Raises Refusal where the proof is not there.
     """
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_PROPOSE)
     _explained(note)
     content = _end(tx, _payout(tx, payout_id), end, receipt.strip().upper())
     return _put(tx, END, _subject(payout_id), content, note, by=by, now=now, config=config)
@@ -68,7 +69,7 @@ def propose_end(
 
 def approve_end(tx: Session, payout_id: int, *, seen_hash: str, by: Staff, now: datetime) -> Payout:
     """The second yes: the proof is looked at once more, and the payout is ended by it."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     payout = _payout(tx, payout_id)
     proposal = _proposed(tx, _subject(payout_id))
     end, receipt = str(proposal.content["end"]), str(proposal.content["receipt"])
@@ -86,7 +87,7 @@ def approve_end(tx: Session, payout_id: int, *, seen_hash: str, by: Staff, now: 
 
 def refuse_end(tx: Session, payout_id: int, *, by: Staff, now: datetime) -> None:
     """A no to a proposed end."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     proposals.refuse(_proposed(tx, _subject(payout_id)), by=by.id, now=now)
 
 
@@ -94,7 +95,7 @@ def propose_release(
     tx: Session, payout_id: int, *, note: str, by: Staff, now: datetime, config: Config
 ) -> Proposal:
     """Put the release of a large payout, with all its parts, before a second person."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_PROPOSE)
     _explained(note)
     asked = _request(tx, payout_id)
     content = _large(asked)
@@ -105,7 +106,7 @@ def approve_release(
     tx: Session, payout_id: int, *, seen_hash: str, by: Staff, now: datetime
 ) -> Sequence[Payout]:
     """The second yes: every part goes, now or when payouts go again."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     asked = _request(tx, payout_id)
     proposal = _proposed(tx, asked.subject)
     proposals.approve(tx, proposal, seen_hash=seen_hash, content=_large(asked), by=by.id, now=now)
@@ -117,7 +118,7 @@ def approve_release(
 
 def refuse_release(tx: Session, payout_id: int, *, by: Staff, now: datetime) -> None:
     """A no: it stays held, and may be proposed again, held by staff or cancelled."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     proposals.refuse(_proposed(tx, _request(tx, payout_id).subject), by=by.id, now=now)
 
 

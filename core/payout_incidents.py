@@ -13,13 +13,14 @@ import structlog
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import payouts, proposals
+from core import payouts, proposals, rights
 from core.base import Base, Small
 from core.config import Config
 from core.errors import Refusal
 from core.payments import Payout
 from core.proposals import Proposal
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +104,7 @@ def propose(
 
     Raises Refusal for an incident that has ended, or without a note of what was seen.
     """
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_PROPOSE)
     if end not in ENDS:
         raise Refusal("staff.payout_end")
     if not note.strip():
@@ -124,7 +125,7 @@ def approve(
     tx: Session, incident_id: int, *, seen_hash: str, by: Staff, now: datetime
 ) -> PayoutIncident:
     """The second yes: posted. Raises Refusal as a proposal does, or if the receipt is taken."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     proposal = _proposed(tx, incident_id)
     end = str(proposal.content["end"])
     fresh = _content(tx, incident_id, end)
@@ -143,7 +144,7 @@ def approve(
 
 def refuse(tx: Session, incident_id: int, *, by: Staff, now: datetime) -> None:
     """A no to what is proposed."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     proposals.refuse(_proposed(tx, incident_id), by=by.id, now=now)
 
 

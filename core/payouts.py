@@ -11,7 +11,7 @@ from sqlalchemy import cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core import ledger, messages, outbox, payout_states
+from core import ledger, messages, outbox, payout_states, rights
 from core.base import Small
 from core.config import Config
 from core.customers import Customer
@@ -21,9 +21,10 @@ from core.money import Cents
 from core.outbox import Errand, Outcome, Promise, Sent
 from core.payments import Payout, PayoutAttempt, PayoutPause, PayoutState
 from core.reasons import GATEWAY_TROUBLE, PAYOUT, Act, PayoutReason
+from core.rights import Right
 from core.runtime import current
 from core.say import say
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ def pause(tx: Session, reason: str, detail: str, *, now: datetime) -> None:
 
 def resume(tx: Session, *, by: Staff, now: datetime) -> bool:
     """Let payouts go again; the sweep sends what was held. False if they were not paused."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUTS_RESUME)
     live = select(PayoutPause).where(PayoutPause.resumed_at.is_(None)).with_for_update()
     found = tx.scalar(live)
     if found is None:

@@ -8,13 +8,14 @@ import structlog
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from core import mpesa_settings, proposals, stamp
+from core import mpesa_settings, proposals, rights, stamp
 from core.config import Config
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.money import Cents
 from core.proposals import Proposal, ProposalState
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,7 @@ def propose(
 
     Raises Refusal unless this is a sandbox that is ready and empty.
     """
-    require(by, Role.ADMIN)
+    rights.require(by, Right.ENVIRONMENT_PROPOSE)
     if not note.strip():
         raise Refusal("staff.reason_missing")
     _check(tx, failing)
@@ -101,7 +102,7 @@ def approve(
 
     Raises Refusal as a proposal does, and unless it is still a sandbox, ready and empty.
     """
-    require(by, Role.ADMIN)
+    rights.require(by, Right.ENVIRONMENT_APPROVE)
     if not tx.scalar(OWNER):
         raise Refusal("staff.promote_owner")
     for statement in STILL:
@@ -118,7 +119,7 @@ def approve(
 
 def refuse(tx: Session, *, by: Staff, now: datetime) -> None:
     """A no, or the proposer taking it back."""
-    require(by, Role.ADMIN)
+    rights.require(by, Right.ENVIRONMENT_APPROVE)
     proposals.refuse(_pending(tx), by=by.id, now=now)
 
 

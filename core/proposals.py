@@ -12,10 +12,13 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
+from core import audit
 from core.base import Base, Small
 from core.errors import Refusal
+from core.staff import Staff
 
 
 class ProposalState(IntEnum):
@@ -84,8 +87,12 @@ def propose(
         proposed_at=now,
         expires_at=now + lasts,
     )
-    tx.add(proposal)
-    tx.flush()
+    try:
+        with tx.begin_nested():
+            tx.add(proposal)
+    except IntegrityError:  # somebody else's, in the same moment
+        raise Refusal("staff.already_proposed", subject=subject) from None
+    _note(tx, "propose", proposal, by=by, now=now)
     return proposal
 
 
@@ -108,15 +115,19 @@ def approve(
 ) -> None:
     """The second yes. `content` is the act as it would be done now, made afresh by the caller.
 
-    Raises Refusal when the approver is the proposer, saw something else, or the thing has changed.
+    Raises Refusal when the approver is the proposer, saw something else, or the thing has changed;
+    and when the proposer has left, who may be back under another name.
     """
     if proposal.state != ProposalState.PENDING or proposal.expires_at <= now:
         raise Refusal("staff.proposal_over")
     if by == proposal.proposed_by:
         raise Refusal("staff.own_proposal")
+    if not tx.scalar(select(Staff.active).where(Staff.id == proposal.proposed_by)):
+        raise Refusal("staff.proposer_gone")
     if not seen_hash == proposal.content_hash == content_hash(content):
         raise Refusal("staff.content_changed")
     _decide(proposal, ProposalState.APPROVED, by=by, now=now)
+    _note(tx, "approve", proposal, by=by, now=now)
 
 
 def refuse(proposal: Proposal, *, by: int, now: datetime) -> None:
@@ -124,6 +135,9 @@ def refuse(proposal: Proposal, *, by: int, now: datetime) -> None:
     if proposal.state != ProposalState.PENDING:
         raise Refusal("staff.proposal_over")
     _decide(proposal, ProposalState.REFUSED, by=by, now=now)
+    tx = object_session(proposal)
+    assert tx is not None, f"proposal {proposal.id} belongs to no transaction"
+    _note(tx, "refuse", proposal, by=by, now=now)
 
 
 def expire(tx: Session, subject: str, *, now: datetime) -> None:
@@ -132,7 +146,22 @@ def expire(tx: Session, subject: str, *, now: datetime) -> None:
     if waiting and waiting.expires_at <= now:
         waiting.state = ProposalState.EXPIRED
         tx.flush()
+        _note(tx, "expire", waiting, by=None, now=now)
 
 
 def _decide(proposal: Proposal, state: ProposalState, *, by: int, now: datetime) -> None:
     proposal.state, proposal.decided_by, proposal.decided_at = state, by, now
+
+
+def _note(tx: Session, verb: str, proposal: Proposal, *, by: int | None, now: datetime) -> None:
+    """What becomes of a proposal is in the audit, whichever edge it came through."""
+    facts = {"proposal": proposal.id, "hash": proposal.content_hash, "note": proposal.note}
+    audit.note(
+        tx,
+        f"{verb} {proposal.act}",
+        by=by,
+        now=now,
+        subject=proposal.subject,
+        facts=facts,
+        channel="house" if by is None else None,
+    )

@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from core import proposals, receipts, reconciliation, refund_results
+from core import proposals, receipts, reconciliation, refund_results, rights
 from core.config import Config
 from core.errors import Refusal
 from core.notices import RECEIPT
 from core.proposals import Proposal
 from core.refund_rows import Method, Refund, RefundState
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 from core.statement_lines import UTILITY, Bucket, LineState, StatementLine
 
 ACT, SUBJECT = "refund", "refund:"  # of proposals
@@ -36,7 +37,7 @@ def propose(
     config: Config,
 ) -> Proposal:
     """Put an end before a second person: `paid` under that receipt, or None, never sent back."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_PROPOSE)
     content = _content(tx, refund_id, paid and paid.strip().upper())
     return proposals.propose(
         tx,
@@ -52,7 +53,7 @@ def propose(
 
 def approve(tx: Session, refund_id: int, *, seen_hash: str, by: Staff, now: datetime) -> str:
     """The second yes: `paid` or `failed`, or what stood against it."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     waiting = _waiting(tx, refund_id)
     paid = waiting.content["paid"]
     fresh = _content(tx, refund_id, paid)
@@ -62,7 +63,7 @@ def approve(tx: Session, refund_id: int, *, seen_hash: str, by: Staff, now: date
 
 def refuse(tx: Session, refund_id: int, *, by: Staff, now: datetime) -> None:
     """A no to a proposed end."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.PAYOUT_APPROVE)
     proposals.refuse(_waiting(tx, refund_id), by=by.id, now=now)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
+from core import audit
 from core.config import Config
 
 log = structlog.get_logger(__name__)
@@ -81,12 +82,13 @@ class Runtime:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """All or nothing, then ring the bell for what was promised.
+        """All or nothing, what was noted for the audit with it; then ring for what was promised.
 
         A bell that cannot be rung is no fault: the promise is in Postgres and the clock finds it.
         """
         with self.sessions.begin() as tx:
             yield tx
+            audit.write_noted(tx)
         for info, job in BELLS.items():
             ids: dict[str, list[int]] = {}
             for queue, number in tx.info.pop(info, ()):
@@ -108,6 +110,7 @@ class Runtime:
                 with self.transaction() as tx:
                     result = work(tx)
                     tx.flush()
+                    audit.write_noted(tx)
                     committing = True
                 return result
             except DBAPIError as error:

@@ -14,6 +14,7 @@ from core.config_forms import (
     KeyRing,
     Money,
     Networks,
+    OneRate,
     Percent,
     Rates,
     Tokens,
@@ -81,6 +82,7 @@ class Settings(BaseModel):
     aggregator_allowed_ips: Networks = ()
     daraja_allowed_ips: Networks = ()
     trusted_proxies: Networks = ()
+    api_rate: OneRate = Rate(5, 20)
 
     # The aggregator
     at_username: str = ""
@@ -136,6 +138,13 @@ class Settings(BaseModel):
     codes_per_day: Count = 5
     pin_locks: Waits = _after(900, 3600, 86400)
     pin_reset_hold: Wait = _seconds(86400)
+
+    # Staff
+    staff_idle: Wait = _seconds(1800)
+    staff_absolute: Wait = _seconds(43200)
+    staff_fresh: Wait = _seconds(300)
+    staff_locks: Waits = _after(900, 3600, 86400)
+    staff_invite: Wait = _seconds(86400)
 
     # Channels
     ussd_session: Wait = _seconds(300)

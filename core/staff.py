@@ -1,13 +1,17 @@
 """Staff: the people who run the house, by name and role."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Identity, select, text
+from sqlalchemy import CheckConstraint, Identity, Index, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from core import phone as phones
 from core.base import Base
 from core.errors import Refusal
+
+LONGEST = 40  # characters of a name
 
 
 class Role(StrEnum):
@@ -29,6 +33,7 @@ class Staff(Base):
         CheckConstraint(
             "role IN ('viewer', 'support', 'trader', 'finance', 'admin', 'auditor')", name="role"
         ),
+        Index("uq_staff_phone", "phone", unique=True, postgresql_where="active"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -36,32 +41,62 @@ class Staff(Base):
     role: Mapped[str]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime]
+    phone: Mapped[str | None]  # from which no bet is taken while they work here
 
 
-def add(tx: Session, name: str, role: Role, *, now: datetime) -> Staff:
-    """A new member of staff. Raises Refusal if the name is empty or taken."""
-    name = name.strip()
-    if not name:
-        raise Refusal("staff.name_missing")
-    if tx.scalar(select(Staff.id).where(Staff.name == name)):
-        raise Refusal("staff.name_taken", name=name)
-    member = Staff(name=name, role=role, created_at=now)
+def add(tx: Session, name: str, role: Role, *, now: datetime, number: str = "") -> Staff:
+    """A new member of staff. Raises Refusal if the name is empty, taken or no name."""
+    name, phone = read(tx, name, number)
+    member = Staff(name=name, role=role, created_at=now, phone=phone)
     tx.add(member)
     tx.flush()
     return member
 
 
+def read(tx: Session, name: str, number: str) -> tuple[str, str | None]:
+    """Name and phone as a new member would have them; raises Refusal where they would not do.
+
+    Two names that differ in capitals only would be one to whoever reads them.
+    """
+    name = " ".join(name.split())
+    if not name:
+        raise Refusal("staff.name_missing")
+    if len(name) > LONGEST or not name.isprintable():
+        raise Refusal("staff.name_long", longest=LONGEST)
+    if tx.scalar(select(Staff.id).where(func.lower(Staff.name) == func.lower(name))):
+        raise Refusal("staff.name_taken", name=name)
+    number = phones.read(number) if number.strip() else ""
+    if number and tx.scalar(select(Staff.id).where(Staff.phone == number, Staff.active)):
+        raise Refusal("staff.phone_taken")
+    return name, number or None
+
+
+def admins(tx: Session) -> int:
+    """How many active admins there are."""
+    found = select(func.count()).where(Staff.role == Role.ADMIN, Staff.active)
+    return int(tx.scalar(found) or 0)
+
+
 def named(tx: Session, name: str) -> Staff:
     """The active member of staff of that name. Raises Refusal if there is none."""
-    member = tx.scalar(select(Staff).where(Staff.name == name, Staff.active))
+    member = find(tx, name)
     if member is None:
         raise Refusal("staff.unknown", name=name)
     return member
 
 
-def require(member: Staff, *roles: Role) -> None:
-    """Refuse whoever has none of the roles."""
-    if member.role not in roles:
-        raise Refusal(
-            "staff.not_your_role", name=member.name, role=member.role, roles=", ".join(roles)
-        )
+def find(tx: Session, name: str) -> Staff | None:
+    """The active member of staff of that name, if there is one; whatever was typed."""
+    if not name.isprintable():
+        return None
+    return tx.scalar(select(Staff).where(Staff.name == name.strip(), Staff.active))
+
+
+def names(tx: Session) -> Mapping[int, str]:
+    """What everybody is called, those who have left with them."""
+    return {row.id: row.name for row in tx.execute(select(Staff.id, Staff.name))}
+
+
+def subject(name: str) -> str:
+    """What proposals and the audit call somebody, who may not be there yet."""
+    return f"staff:{' '.join(name.split()).lower()}"

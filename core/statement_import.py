@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import func, insert, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from core import portal_csv, statement_lines
+from core import portal_csv, rights, statement_lines
 from core.config import Config
 from core.errors import Refusal
 from core.portal_csv import Line, Sheet
 from core.portal_dates import Form
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 from core.statement_lines import (
     ACCOUNTS,
     UTILITY,
@@ -57,7 +58,7 @@ def bring_in(
 
     Raises Refusal, with the line where one is at fault; nothing is written then.
     """
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.RECONCILE)
     if not tx.scalar(select(func.pg_try_advisory_xact_lock(*LOCKS))):
         raise Refusal("staff.statement_busy")
     digest = sha256(content).digest()

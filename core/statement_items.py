@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import c2b, proposals, statement_lines
+from core import c2b, proposals, rights, statement_lines
 from core.config import Config
 from core.errors import Refusal
 from core.proposals import Proposal
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 from core.statement_lines import UTILITY, Bucket, LineState, StatementLine
 
 ACT = "statement.close"
@@ -57,7 +58,7 @@ def propose(
     tx: Session, line_id: int, *, note: str, by: Staff, now: datetime, config: Config
 ) -> Proposal:
     """Put before a second person that an open line needs no booking, and why."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.STATEMENT_PROPOSE)
     line = _open(tx, line_id)
     if not 0 < len(note.strip()) <= NOTE:
         raise Refusal("staff.statement_note", most=NOTE)
@@ -77,7 +78,7 @@ def approve(
     tx: Session, line_id: int, *, seen_hash: str, by: Staff, now: datetime
 ) -> StatementLine:
     """The second yes: the line is closed. Refuses where it has found its place meanwhile."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.STATEMENT_APPROVE)
     waiting = _waiting(tx, line_id)
     line = _open(tx, line_id)
     content = _content(line, waiting.note)
@@ -88,7 +89,7 @@ def approve(
 
 def refuse(tx: Session, line_id: int, *, by: Staff, now: datetime) -> None:
     """A no: the line stays open."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.STATEMENT_APPROVE)
     proposals.refuse(_waiting(tx, line_id), by=by.id, now=now)
 
 

@@ -23,6 +23,7 @@ from core import (
     refund_results,
     refunds,
     reversals,
+    rights,
 )
 from core.config import Config
 from core.errors import Refusal
@@ -33,7 +34,8 @@ from core.proposals import Proposal
 from core.reasons import PUSH
 from core.receipts import ClaimState, MpesaReceipt, ReceiptClaim, Source
 from core.refund_rows import Method, Refund, RefundState
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 ACTS = ("attach", "refund", "reversed", "real", "never")
 BOOKED = ACTS[:3]  # acts on what is in the registry; the others are on what is only claimed, too
@@ -66,7 +68,7 @@ def propose(
     `to` is the phone of the customer it is attached to, or that B2C (`method`) pays; `claim` and
     `amount` (cents) choose what is ruled real; `reversal` is the receipt of M-PESA's reversal.
     """
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.SUSPENSE_PROPOSE)
     wishes = {
         "to": None if to is None else phone.read(to),
         "method": method,
@@ -92,7 +94,7 @@ def approve(
     tx: Session, receipt: str, *, seen_hash: str, by: Staff, now: datetime, config: Config
 ) -> str:
     """The second yes: checked once more as it is now, and done; what it came to."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.SUSPENSE_APPROVE)
     waiting = _waiting(tx, receipt)
     seen = waiting.content
     fresh = _content(tx, seen["receipt"], seen["act"], seen["wishes"])
@@ -113,7 +115,7 @@ def approve(
 
 def refuse(tx: Session, receipt: str, *, by: Staff, now: datetime) -> None:
     """A no to what is proposed for a receipt, or the proposer taking it back."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.SUSPENSE_APPROVE)
     proposals.refuse(_waiting(tx, receipt), by=by.id, now=now)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import proposals
+from core import proposals, rights
 from core.base import Base
 from core.config import Config
 from core.errors import Refusal
 from core.money import Cents
 from core.proposals import Proposal
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 SUBJECT = "tariff"
 
@@ -41,7 +42,7 @@ def propose(
     config: Config,
 ) -> Proposal:
     """Put bands (up to so many cents: the charge) before a second person, from a future moment."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.LEVY_PROPOSE)
     if starts <= now or not bands or any(upto <= 0 or cost < 0 for upto, cost in bands.items()):
         raise Refusal("staff.tariff_bands")
     content: dict[str, Any] = {
@@ -62,7 +63,7 @@ def propose(
 
 def approve(tx: Session, *, seen_hash: str, by: Staff, now: datetime) -> Sequence[TariffBand]:
     """The second yes, before the bands begin."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.LEVY_APPROVE)
     waiting = proposals.pending(tx, SUBJECT)
     if waiting is None:
         raise Refusal("staff.tariff_none_proposed")

@@ -7,8 +7,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from core import (
+    audit,
     balances,
     fates,
+    lapses,
     mpesa_settings,
     operator_password,
     outbox,
@@ -19,6 +21,7 @@ from core import (
     pushes,
     refund_results,
     settling,
+    signatures,
     statement_items,
     sweeps,
     verify,
@@ -47,6 +50,13 @@ def prove_books(rt: Runtime) -> None:
     log.info("ledger checked", state="broken" if broken else "clean")
 
 
+def log_audit_head(rt: Runtime) -> None:
+    """Tell the log, which is kept elsewhere, how far the audit is: nobody can rewrite both."""
+    with rt.transaction() as tx:
+        lines, last = audit.head(tx)
+    log.info("audit head", audit_lines=lines, audit_hash=last)
+
+
 def _swept(sweep: Callable[[Session, datetime, Config], object]) -> Callable[[Runtime], None]:
     """A sweep in a transaction of its own."""
 
@@ -72,6 +82,9 @@ TICKS: Sequence[Tick] = (
     Tick("statement_lines", MINUTE, _swept(statement_items.sweep)),
     Tick("mpesa_settings", MINUTE, _swept(mpesa_settings.sweep)),
     Tick("operator_password", daily(MORNING), operator_password.check),
+    Tick("api_nonces", MINUTE, _swept(signatures.sweep)),
     Tick("forget_releases", every(timedelta(minutes=10)), sweeps.forget_releases),
+    Tick("lapses", MINUTE, lapses.sweep),
+    Tick("audit_head", every(timedelta(hours=1)), log_audit_head),
     Tick("prove_books", daily(QUIET_HOUR), prove_books, queue=outbox.DEFAULT),
 )

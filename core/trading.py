@@ -5,10 +5,11 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core import backers, market_history, markets
+from core import backers, market_history, markets, rights
 from core.errors import Refusal
 from core.markets import Market, Status
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 REASON_LONGEST = 200
 # A text to each of 300,000 backers takes longer than the house's statements usually may.
@@ -17,7 +18,7 @@ PATIENCE = "SET LOCAL statement_timeout = '60s'"
 
 def suspend(tx: Session, code: int, *, reason: str, by: Staff) -> Market:
     """Pause the betting. Once `tx` has ended no bet comes in, however long it was on its way."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     why = _reason(reason)
     market = markets.live(tx, code, lock=False)
     markets.hold_bets(tx, market.id)
@@ -31,7 +32,7 @@ def suspend(tx: Session, code: int, *, reason: str, by: Staff) -> Market:
 
 def resume(tx: Session, code: int, *, by: Staff, now: datetime, reason: str = "") -> Market:
     """Go on with the betting. Raises Refusal if it was not paused, or its time has come."""
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     market = markets.live(tx, code, lock=False)
     markets.hold_bets(tx, market.id)  # as closing does: whichever of the two comes first holds
     tx.refresh(market)
@@ -55,7 +56,7 @@ def move(
     the bets are held up: on a great market they take seconds, and closing earlier must wait for
     every bet that was let in under the old time.
     """
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.MARKETS)
     why = _reason(reason)
     market = markets.live(tx, code, lock=False)
     _check(market, closes_at, now)

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import days, ledger, proposals
+from core import days, ledger, proposals, rights
 from core.base import Base
 from core.config import Config
 from core.errors import Refusal
 from core.ledger import GROWS_BY_DEBIT, AccountKind, TransferKind
 from core.money import Cents
 from core.proposals import Proposal
+from core.rights import Right
 from core.say import NAIROBI
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 LOCKS = 7  # the class of the advisory lock behind which sums are taken and spent
 PENDING = "treasury:"  # subjects of proposals; one waits for each reference
@@ -81,7 +82,7 @@ def propose(
     config: Config,
 ) -> Proposal:
     """Put a move before a second person. Raises Refusal for one that could not be posted now."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.TREASURY_PROPOSE)
     content: dict[str, Any] = {
         "act": act,
         "amount": amount,
@@ -108,7 +109,7 @@ def approve(
     tx: Session, reference: str, *, seen_hash: str, by: Staff, now: datetime, config: Config
 ) -> TreasuryEntry:
     """The second yes: checked once more, behind the lock, and posted."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.TREASURY_APPROVE)
     waiting = _waiting(tx, reference)
     tx.execute(select(func.pg_advisory_xact_lock(LOCKS, 0)))
     proposals.approve(tx, waiting, seen_hash=seen_hash, content=waiting.content, by=by.id, now=now)
@@ -141,7 +142,7 @@ def approve(
 
 def refuse(tx: Session, reference: str, *, by: Staff, now: datetime) -> None:
     """A no to a proposed move."""
-    require(by, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.TREASURY_APPROVE)
     proposals.refuse(_waiting(tx, reference), by=by.id, now=now)
 
 

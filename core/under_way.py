@@ -7,13 +7,14 @@ from datetime import datetime
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
-from core import market_history
+from core import market_history, rights
 from core.errors import Refusal
 from core.markets import Market, Status
 from core.money import Cents
 from core.previews import PATIENCE
+from core.rights import Right
 from core.settlement import Settlement, SettlementState
-from core.staff import Role, Staff, require
+from core.staff import Staff
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def resume(tx: Session, code: int, *, reason: str, by: Staff) -> None:
 
 
 def _turn(tx: Session, code: int, reason: str, by: Staff, *, on: bool) -> None:
-    require(by, Role.TRADER, Role.FINANCE, Role.ADMIN)
+    rights.require(by, Right.SETTLEMENT_PAUSE)
     if not reason.strip():
         raise Refusal("staff.reason_missing")
     turned = [

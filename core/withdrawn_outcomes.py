@@ -8,14 +8,15 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import markets, proposals, settlement
+from core import markets, proposals, rights, settlement
 from core.betting import Bet
 from core.config import Config
 from core.errors import Refusal
 from core.markets import Market, Outcome, Status
 from core.money import Cents
 from core.proposals import Proposal
-from core.staff import Role, Staff, require
+from core.rights import Right
+from core.staff import Staff
 
 ACT = "market.withdrawal"
 LIVE = (Status.OPEN, Status.SUSPENDED, Status.CLOSED)
@@ -40,7 +41,7 @@ def propose(
 
     From their yes on nobody can bet on it. Raises Refusal if fewer than two would remain.
     """
-    require(by, Role.TRADER, Role.ADMIN)
+    rights.require(by, Right.RESULT_PROPOSE)
     if not source.strip():
         raise Refusal("staff.source_missing")
     market = settlement.hold(tx, markets.live(tx, code, lock=False).id)
@@ -56,6 +57,13 @@ def propose(
         lasts=timedelta(hours=config.proposal_hours),
     )
     return proposal, _preview(tx, market, content)
+
+
+def look(tx: Session, market: Market, *, outcome: int, source: str) -> WithdrawalPreview:
+    """What a withdrawal, proposed now, would give back. Nothing is locked or written."""
+    if not source.strip():
+        raise Refusal("staff.source_missing")
+    return _preview(tx, market, _content(tx, market, outcome, source.strip()))
 
 
 def afresh(tx: Session, market: Market, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,6 +184,9 @@ def main() -> None:
         _await(address)
     if "--stay" in sys.argv:
         _tell(f"Watch it on two phones: {network.base_url}/")
+        _tell(f"The staff's pages:      {os.environ['PUBLIC_URL']}/admin/")
+        _tell(f"  sign in as one of     {_flask('demo', 'door').strip()}")
+        _tell('  the code comes from   make flask C="staff code wanjiku"')
     try:
         phones = Story(network, _flask, _books, _tell).play()
     except (AssertionError, subprocess.CalledProcessError) as fault:
@@ -193,7 +196,7 @@ def main() -> None:
         numbers = ",".join(phone.number for phone in phones)
         _tell(f"Two phones to play on:  {network.base_url}/?phones={numbers}")
         _tell(f"In a terminal:          make phone N={phones[0].number} PORT={os.environ['PORT']}")
-        _tell(f"The house:              {os.environ['PUBLIC_URL']}   (Ctrl-C ends it all)")
+        _tell(f"The staff's pages:      {os.environ['PUBLIC_URL']}/admin/   (Ctrl-C ends it all)")
         signal.pause()
 
 

@@ -28,6 +28,8 @@ READ_ONLY = (
     "payout_incident",
     "play_limit",
     "play_change",
+    "audit_line",
+    "audit_head",
     "alembic_version",
 )
 

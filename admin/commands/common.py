@@ -9,13 +9,18 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.orm import Session
 
-from core import money, runtime, staff, stamp
+from core import audit, money, phone, runtime, sign_in, staff, stamp
 from core.errors import Refusal
 from core.runtime import Runtime
 from core.say import NAIROBI, say
 from core.staff import Staff
 
 T = TypeVar("T")
+
+PROVEN = "core.sign_in"  # where a command's context keeps who has shown their second factor
+PHONES = ("phone", "number")  # what commands call one: it is masked however it is typed
+UNTOLD = ("name", "as_json")  # who gives the command is in the line, and how it prints is nothing
+LONGEST = 500  # characters of one value in the audit
 
 LENGTHS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 FROM_NOW = re.compile(r"\+(\d{1,5})([smhd])")
@@ -92,13 +97,53 @@ def done(rt: Runtime, work: Callable[[Session], T]) -> T:
 
 
 def acting(rt: Runtime, tx: Session, name: str) -> Staff:
-    """The member of staff who gives the command.
+    """The member of staff who gives the command; that they gave it is written down with it.
 
-    A name alone is believed in demo and test only: elsewhere it wants a second factor.
+    A name alone is believed in demo and test only: elsewhere it wants their second factor, once a
+    command. It has a transaction of its own, so ask before anything is locked in `tx`.
     """
-    if rt.config.app_env not in ("demo", "test"):
-        raise click.ClickException("Outside demo and test this is done on the staff pages.")
-    return staff.named(tx, name)
+    context = click.get_current_context()
+    if not pretending(rt) and context.meta.get(PROVEN) != name:
+        code = click.prompt(f"Code of {name}", hide_input=True)
+        try:
+            sign_in.prove(rt, name, code)
+        except Refusal as refusal:
+            raise click.ClickException(say(refusal.reason, "en", **refusal.facts)) from None
+        context.meta[PROVEN] = name
+    member = staff.named(tx, name)
+    audit.note(tx, _command(context), by=member.id, now=rt.now(), facts=_typed(context))
+    return member
+
+
+def pretending(rt: Runtime) -> bool:
+    """Whether this is a house of demo or test, where a name alone is believed."""
+    return rt.config.app_env in ("demo", "test")
+
+
+def _command(context: click.Context) -> str:
+    """`command market open`: which command this is."""
+    words: list[str] = []
+    at: click.Context | None = context
+    while at is not None and at.parent is not None:
+        words.insert(0, str(at.info_name))
+        at = at.parent
+    return " ".join(["command", *words])
+
+
+def _typed(context: click.Context) -> dict[str, Any]:
+    """What the command was given, as far as it was; the audit masks phones."""
+    given = {name: value for name, value in context.params.items() if name not in UNTOLD}
+    return {
+        name: _plain(name, value) for name, value in given.items() if value not in (None, (), "")
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(name, one) for one in value]
+    return phone.mask(str(value)) if name in PHONES else str(value)[:LONGEST]
 
 
 def show(

@@ -1,13 +1,16 @@
-"""`flask demo`: what a house that only pretends is furnished with."""
+"""`flask demo`: what a house that only pretends is furnished with, and how one comes in there."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
+import pyotp
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin.commands.common import done, opened
-from core import drafts, staff
+from admin.commands.staff import staff as people
+from core import drafts, staff, staff_access
+from core.config import Config
 from core.runtime import Runtime
 from core.staff import Role, Staff
 
@@ -15,9 +18,15 @@ STAFF = {
     "wanjiku": Role.TRADER,
     "kamau": Role.TRADER,
     "akinyi": Role.FINANCE,
+    "wafula": Role.FINANCE,
     "juma": Role.SUPPORT,
     "njeri": Role.ADMIN,
+    "chebet": Role.ADMIN,
+    "odhiambo": Role.AUDITOR,
 }
+# Everybody's, and known to everybody: it guards nothing.
+PASSWORD = "five camels cross the dry river"  # noqa: S105
+STEP = timedelta(seconds=staff_access.STEP)
 
 # Question, outcomes, category, and how long it may be bet on.
 MARKETS = (
@@ -50,6 +59,8 @@ def _furnish(tx: Session, rt: Runtime) -> bool:
         return False
     now = rt.now()
     team = {name: staff.add(tx, name, role, now=now) for name, role in STAFF.items()}
+    for member in team.values():
+        _enrol(tx, member, now=now, config=rt.config)
     trader = team["wanjiku"]
     for question, outcomes, category, lasts in MARKETS:
         drafted = drafts.create(
@@ -65,3 +76,42 @@ def _furnish(tx: Session, rt: Runtime) -> bool:
         )
         drafts.open_up(tx, drafted.code, by=trader, now=now)
     return True
+
+
+def _enrol(tx: Session, member: Staff, *, now: datetime, config: Config) -> None:
+    """As everybody does, but with the code of a moment ago: the present one is to sign in with."""
+    code = staff_access.invite(tx, member, now=now, config=config)
+    seed = staff_access.begin_enrolment(tx, member.name, code, now=now, config=config)
+    shown = pyotp.TOTP(seed.secret).at(now - STEP)
+    staff_access.enrol(tx, member.name, code, password=PASSWORD, totp=shown, now=now, config=config)
+
+
+@people.command("code")
+@click.argument("who", metavar="NAME")
+def code(who: str) -> None:
+    """Show the code of NAME's authenticator that serves next; in a demo only.
+
+    After two sign-ins within half a minute there is none for a moment.
+    """
+    rt = opened()
+    if rt.config.app_env != "demo":
+        raise click.ClickException("Codes are on their owner's phone, and nowhere else.")
+    shown = done(rt, lambda tx: _next_code(tx, who, rt.now(), rt.config))
+    click.echo(shown)
+
+
+def _next_code(tx: Session, who: str, now: datetime, config: Config) -> str:
+    access = staff_access.held(tx, staff.named(tx, who).id)
+    if access is None or access.seed is None:
+        raise click.ClickException(f"{who} has not enrolled.")
+    step = max(int(now.timestamp()) // staff_access.STEP, (access.last_step or 0) + 1)
+    if step > int(now.timestamp()) // staff_access.STEP + 1:
+        raise click.ClickException("Each code serves once: wait half a minute for the next.")
+    return pyotp.TOTP(staff_access.seed_of(access, config)).generate_otp(step)
+
+
+@demo.command()
+def door() -> None:
+    """Say how one comes in to the staff's pages."""
+    told = ", ".join(f"{name} ({role})" for name, role in STAFF.items())
+    click.echo(f"{told}; password: {PASSWORD}")

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from admin import readiness
 from admin.commands.common import acting, as_json, by, done, opened, show, when
-from core import log, money, promotion, stamp
+from core import log, money, promotion, rights, stamp
 from core.proposals import Proposal
+from core.rights import Right
 from core.runtime import Runtime
-from core.staff import Role, require
 
 
 @click.group("environment")
@@ -45,7 +45,9 @@ def promote(note: str | None, seen_hash: str | None, name: str) -> None:
         raise click.UsageError("Give --note to propose, or --hash to approve.")
     log.configure("ERROR", sys.stderr)  # a person reads this
     rt = opened()
-    done(rt, lambda tx: require(acting(rt, tx, name), Role.ADMIN))  # before M-PESA is asked
+    done(
+        rt, lambda tx: rights.require(acting(rt, tx, name), Right.ENVIRONMENT_PROPOSE)
+    )  # before M-PESA is asked
     failing = readiness.failing(readiness.run(rt))
     if note is not None:
         proposal = done(rt, lambda tx: _propose(rt, tx, failing, note, name))

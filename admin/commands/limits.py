@@ -8,12 +8,12 @@ import click
 from sqlalchemy.orm import Session
 
 from admin.commands.common import Shillings, acting, as_json, by, done, opened, show, when
-from core import customers, exclusion, limits, money, phone
+from core import customers, exclusion, limits, money, phone, rights
 from core.customers import Customer
 from core.effects import Channel, Refused
 from core.errors import Refusal
 from core.limits import Changed, Kind, Period
-from core.staff import Role, require
+from core.rights import Right
 
 KINDS = click.Choice([kind.name.lower() for kind in Kind])
 PERIODS = click.Choice([period.name.lower() for period in Period])
@@ -37,7 +37,7 @@ def set_limit(number: str, kind: str, period: str, amount: int | None, name: str
 
     def work(tx: Session) -> Changed | Refused:
         member = acting(rt, tx, name)
-        require(member, Role.SUPPORT, Role.ADMIN)
+        rights.require(member, Right.PLAY_LIMITS)
         return limits.set_limit(
             tx,
             key=uuid.uuid4(),
@@ -66,7 +66,7 @@ def confirm(number: str, kind: str, period: str, name: str) -> None:
 
     def work(tx: Session) -> Changed | Refused:
         member = acting(rt, tx, name)
-        require(member, Role.SUPPORT, Role.ADMIN)
+        rights.require(member, Right.PLAY_LIMITS)
         return limits.confirm(
             tx,
             key=uuid.uuid4(),
@@ -91,7 +91,7 @@ def take_break(number: str, length: str, name: str) -> None:
 
     def work(tx: Session) -> Any:
         member = acting(rt, tx, name)
-        require(member, Role.SUPPORT, Role.ADMIN)
+        rights.require(member, Right.PLAY_LIMITS)
         who: dict[str, Any] = {"key": uuid.uuid4(), "customer_id": _who(tx, number).id}
         told: dict[str, Any] = {"now": rt.now(), "staff_id": member.id}
         if length in exclusion.COOL_OFFS:

@@ -36,9 +36,7 @@ def list_all(
 
     def work(tx: Session) -> list[dict[str, Any]]:
         of = None if number is None else phone.read(number)
-        found = [] if kind == PAYOUT else _deposits(tx, state, of, limit)
-        found += [] if kind == DEPOSIT else _payouts(tx, state, of, limit)
-        return sorted(found, key=lambda one: one["created_at"], reverse=True)[:limit]
+        return newest(tx, kind, state, of, limit)
 
     show(done(rt, work), as_json, _line)
 
@@ -113,6 +111,15 @@ def _deposit(deposit: Deposit) -> dict[str, Any]:
         "created_at": deposit.created_at,
         "ended_at": deposit.credited_at or deposit.ended_at,
     }
+
+
+def newest(
+    tx: Session, kind: str | None, state: str | None, of: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Payments of a kind, in a state, `of` a phone, as far as these are named."""
+    found = [] if kind == PAYOUT else _deposits(tx, state, of, limit)
+    found += [] if kind == DEPOSIT else _payouts(tx, state, of, limit)
+    return sorted(found, key=lambda one: one["created_at"], reverse=True)[:limit]
 
 
 def payout_facts(payout: Payout) -> dict[str, Any]:

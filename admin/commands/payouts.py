@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from admin.commands.common import acting, as_json, by, done, opened, show, when
 from admin.commands.payments import payments, payout_facts
-from core import inbox, money, payout_acts, payout_ends, payout_incidents
+from core import inbox, money, payout_acts, payout_ends, payout_incidents, payout_retries, rights
 from core.errors import Refusal
 from core.payments import HeldFor, Payout, PayoutState
 from core.payout_incidents import IncidentKind
 from core.proposals import Proposal
+from core.rights import Right
 from core.say import say
-from core.staff import Role, require
 
 OPEN = (PayoutState.IN_DOUBT, PayoutState.NEEDS_HUMAN)
 
@@ -169,19 +169,22 @@ def let_go(payout_id: int, name: str) -> None:
 @click.option("--all-failed", is_flag=True, help="Every one of the last seven days.")
 @by
 def retry(payout_id: int | None, all_failed: bool, name: str) -> None:
-    """Withdraw again what failed and went back to the wallet; each once, each by its own rules."""
+    """Pay anew what failed, each once, by its own rules; of what may have arrived only ask."""
     if (payout_id is None) != all_failed:
         raise click.UsageError("Name one payout, or say --all-failed.")
     rt = opened()
-    ids = done(rt, lambda tx: payout_acts.failed(tx, now=rt.now())) if all_failed else [payout_id]
+    ids = [payout_id]
+    if all_failed:
+        ids = [*done(rt, lambda tx: payout_retries.untried(tx, now=rt.now()))]
+        click.echo(f"{len(ids)} failed and were not tried again since.")
     for one in ids:
         assert one is not None
         number = int(one)
 
         def again(tx: Session, number: int = number) -> str:
             staff = acting(rt, tx, name)
-            answer = payout_acts.retry(tx, number, by=staff, now=rt.now(), config=rt.config)
-            return " ".join(f"P{new}" for new in answer.payout_ids)
+            tried = payout_retries.again(tx, number, by=staff, now=rt.now(), config=rt.config)
+            return " ".join(f"P{new}" for new in tried.payouts) or "M-PESA is asked about it"
 
         try:
             click.echo(f"P{number}: {rt.attempt(again)}")
@@ -250,7 +253,7 @@ def retry_stuck(callback_ids: tuple[int, ...], everything: bool, name: str) -> N
     rt = opened()
 
     def work(tx: Session) -> list[int]:
-        require(acting(rt, tx, name), Role.FINANCE, Role.ADMIN)
+        rights.require(acting(rt, tx, name), Right.CALLBACKS_RETRY)
         ids = [one.id for one in inbox.stuck(tx)] if everything else callback_ids
         return [one for one in ids if inbox.again(tx, one, now=rt.now())]
 

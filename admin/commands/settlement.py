@@ -10,19 +10,7 @@ from sqlalchemy.orm import Session
 from admin.commands import verdicts
 from admin.commands.common import Moment, acting, as_json, by, done, opened, show, when
 from admin.commands.market import code, market
-from core import (
-    corrections,
-    decisions,
-    market_books,
-    markets,
-    money,
-    previews,
-    proposed,
-    under_way,
-)
-from core.errors import Refusal
-from core.markets import Market
-from core.proposed import Proposed
+from core import corrections, decisions, money, proposed, under_way
 from core.withdrawn_outcomes import WithdrawalPreview
 
 source = click.option("--source", required=True, help="Where this comes from; it is kept.")
@@ -131,7 +119,7 @@ def withdraw(code: int, outcome: int, source: str, name: str, as_json: bool) -> 
 def proposal(code: int, as_json: bool) -> None:
     """Show what waits for its second yes, and what it would do as things are now."""
     rt = opened()
-    show(done(rt, lambda tx: _waiting(tx, code, rt.now())), as_json, _waits)
+    show(done(rt, lambda tx: verdicts.waiting(tx, code, rt.now())), as_json, _waits)
 
 
 @market.command()
@@ -216,41 +204,6 @@ def _put(propose: Any, code: int, name: str, as_json: bool, facts: Mapping[str, 
         return verdicts.facts(seen, proposed.verdict(tx, seen.content))
 
     show(done(rt, work), as_json, verdicts.previewed)
-
-
-def _waiting(tx: Session, code: int, now: datetime) -> dict[str, Any]:
-    market_id, _ = decisions.proposed(tx, code)
-    found = proposed.about(tx, market_id)
-    if found is None:  # decided a moment ago
-        raise Refusal("staff.nothing_proposed", code=code)
-    seen = _seen(tx, market_id, found)
-    return {
-        "code": code,
-        "act": found.act,
-        "by": found.by,
-        "at": found.at,
-        "source": found.source,
-        "expires_at": found.expires_at,
-        "lapsed": found.expires_at <= now,
-        "changed": seen["hash"] != found.hash,
-        **seen,
-        "hash": found.hash,
-    }
-
-
-def _seen(tx: Session, market_id: int, found: Proposed) -> dict[str, Any]:
-    """What the proposal would do as things are now."""
-    if found.act != "withdrawal":
-        now = previews.again(tx, tx.get_one(Market, market_id), found.content)
-        return verdicts.facts(now, proposed.verdict(tx, found.content))
-    view = markets.view(tx, market_id)
-    assert view is not None, "what is proposed about a market is about one"
-    sides = zip(view.outcomes, market_books.book(tx, view).sides, strict=True)
-    return next(
-        {"hash": found.hash, "outcome": one.name, "bets": side.bets, "staked": one.staked}
-        for one, side in sides
-        if one.number == found.content["outcome"]
-    )
 
 
 def _waits(one: Mapping[str, Any]) -> str:

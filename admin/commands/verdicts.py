@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from admin.commands.common import when
-from core import money
+from core import decisions, market_books, markets, money, previews, proposed
+from core.errors import Refusal
+from core.markets import Market
 from core.previews import Preview
-from core.proposed import Picks, Verdict
+from core.proposed import Picks, Proposed, Verdict
 
 
 def ended(won: Picks) -> str:
@@ -37,6 +41,42 @@ def facts(seen: Preview, verdict: Verdict) -> dict[str, Any]:
         "float_after": seen.float_after,
         "withholding": seen.withholding,
     }
+
+
+def waiting(tx: Session, code: int, now: datetime) -> dict[str, Any]:
+    """What waits for its second yes, and what it would do as things are now."""
+    market_id, _ = decisions.proposed(tx, code)
+    found = proposed.about(tx, market_id)
+    if found is None:  # decided a moment ago
+        raise Refusal("staff.nothing_proposed", code=code)
+    seen = as_it_is_now(tx, market_id, found)
+    return {
+        "code": code,
+        "act": found.act,
+        "by": found.by,
+        "at": found.at,
+        "source": found.source,
+        "expires_at": found.expires_at,
+        "lapsed": found.expires_at <= now,
+        "changed": seen["hash"] != found.hash,
+        **seen,
+        "hash": found.hash,
+    }
+
+
+def as_it_is_now(tx: Session, market_id: int, found: Proposed) -> dict[str, Any]:
+    """What the proposal would do as things are now."""
+    if found.act != "withdrawal":
+        now = previews.again(tx, tx.get_one(Market, market_id), found.content)
+        return facts(now, proposed.verdict(tx, found.content))
+    view = markets.view(tx, market_id)
+    assert view is not None, "what is proposed about a market is about one"
+    sides = zip(view.outcomes, market_books.book(tx, view).sides, strict=True)
+    return next(
+        {"hash": found.hash, "outcome": one.name, "bets": side.bets, "staked": one.staked}
+        for one, side in sides
+        if one.number == found.content["outcome"]
+    )
 
 
 def previewed(one: Mapping[str, Any]) -> str:

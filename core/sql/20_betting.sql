@@ -55,18 +55,27 @@ BEGIN
     RETURNING w.account_id, w.balance, w.seq, w.day_no_pin, w.limited, old.day AS day_was,
               old.day_stake AS day_stake_was, old.day_no_pin AS day_no_pin_was INTO purse;
     IF NOT FOUND THEN
-      SELECT 'betting.excluded', jsonb_build_object('until', c.excluded_until) INTO reason, facts
-        FROM customer c WHERE c.id = p_customer AND c.excluded_until > game.moment;
-      reason := coalesce(reason, 'betting.short_of_funds');  -- nobody on a break is asked for money
+      -- Nobody on a break, and nobody of the house, is asked for money.
+      SELECT CASE WHEN c.excluded_until > game.moment THEN 'betting.excluded'
+                  WHEN EXISTS (SELECT FROM staff s WHERE s.phone = c.phone AND s.active)
+                    THEN 'betting.of_the_house'
+                  ELSE 'betting.short_of_funds' END,
+             CASE WHEN c.excluded_until > game.moment
+                  THEN jsonb_build_object('until', c.excluded_until) END
+        INTO reason, facts FROM customer c WHERE c.id = p_customer;
+      reason := coalesce(reason, 'betting.short_of_funds');
     ELSE
       -- The wallet is locked from here on, so two bets at once cannot both pass what follows.
       SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL AS verified, c.excluded_until,
-             EXISTS (SELECT FROM effect e WHERE e.key = p_key) AS refused
+             EXISTS (SELECT FROM effect e WHERE e.key = p_key) AS refused,
+             EXISTS (SELECT FROM staff s WHERE s.phone = c.phone AND s.active) AS of_the_house
         INTO person FROM customer c WHERE c.id = p_customer;
       IF person.refused THEN
         reason := 'kept';
       ELSIF NOT person.verified THEN
         reason := 'betting.not_verified';
+      ELSIF person.of_the_house THEN
+        reason := 'betting.of_the_house';
       ELSIF person.excluded_until > game.moment THEN
         reason := 'betting.excluded';
         facts := jsonb_build_object('until', person.excluded_until);

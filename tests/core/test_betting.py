@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from core import betting, effects, ledger, markets
+from core import betting, effects, ledger, markets, staff
 from core.betting import Placed
 from core.effects import Refused
 from core.errors import Refusal
+from core.staff import Role
 from tests import games, people
 
 
@@ -73,6 +74,18 @@ def test_what_a_market_refuses_moves_nothing(rt, brian, derby, outcome, shilling
     with rt.transaction() as tx:
         assert ledger.balance(tx, brian.id) == 500_00
         assert tx.scalar(text("SELECT count(*) FROM bet")) == 0
+
+
+@pytest.mark.parametrize("shillings", [40, 5_000])
+def test_no_bet_is_taken_from_a_phone_of_the_staff(rt, amina, brian, derby, shillings):
+    with rt.transaction() as tx:
+        hired = staff.add(tx, "amina", Role.SUPPORT, now=rt.now(), number=amina.phone)
+    assert games.bet(rt, amina, derby, 1, shillings) == Refused("betting.of_the_house")
+    with rt.transaction() as tx:
+        assert ledger.balance(tx, amina.id) == 1_000_00
+        tx.merge(hired).active = False
+    games.placed(rt, brian, derby, 1, 40)  # others may, and so may who has left
+    games.placed(rt, amina, derby, 1, 40)
 
 
 def test_the_clock_of_the_database_closes_the_betting(rt, amina, derby, wait):

@@ -52,6 +52,8 @@ def test_each_world_may_start(world):
         (TEST, {"DARAJA_RATES": "stk=inf/5"}, "DARAJA_RATES: a rate is above nothing"),
         (TEST, {"DARAJA_RATES": "stk=nan/5"}, "DARAJA_RATES: a rate is above nothing"),
         (TEST, {"DARAJA_RATES": "stk=5/0"}, "DARAJA_RATES: a rate is above nothing"),
+        (TEST, {"API_RATE": "x/5"}, "API_RATE: a rate is 25/100"),
+        (TEST, {"API_RATE": "0/5"}, "API_RATE: a rate is above nothing"),
         (TEST, {"DARAJA_RATES": "sms=5/5"}, "DARAJA_RATES: products of Daraja only"),
         (TEST, {"BREAKER_FAILURES": "0"}, "BREAKER_FAILURES: "),
         (TEST, {"BREAKER_OPEN": "-1"}, "BREAKER_OPEN: a wait is not negative"),

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from core import payout_acts, payouts
+from core import payout_acts, payout_retries, payouts
 from core.effects import Channel, Refused
 from core.errors import NotSent, Refusal
 from core.outbox import Promise, Sent
@@ -140,7 +140,7 @@ def test_only_what_failed_is_tried_again_and_only_by_the_rules_of_a_withdrawal(
     retry(rt, waiting, ann)  # what was against it is gone
 
     with rt.transaction() as tx:
-        assert payout_acts.failed(tx, now=rt.now()) == [waiting]
+        assert payout_retries.untried(tx, now=rt.now()) == []
 
 
 def test_what_m_pesa_says_it_paid_after_all_is_not_tried_again(rt, amina, daraja, ann):

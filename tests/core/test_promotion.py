@@ -95,7 +95,7 @@ def test_processes_of_the_sandbox_start_before_it_and_not_after_it(sandbox, staf
     acts = ("-m", "flask", "--app", "wsgi", "environment", "promote", "--note", "x", "--as", "asha")
     before = started(*web)
     assert before.returncode == 0, before.stderr
-    assert "staff pages" in started(*acts).stderr, "by name alone nobody acts in a sandbox"
+    assert "Code of asha" in started(*acts).stderr, "by name alone nobody acts in a sandbox"
 
     approve(sandbox, staff[1], propose(sandbox, staff[0]))
 

@@ -112,13 +112,20 @@ def test_hold_let_go_and_retry(rt, flask, people_of_the_house, amina):
     assert flask("payments", "let-go", ref, "--as", "akinyi")[0] == 0
     mpesa.work(rt)
     (request,) = daraja.requests("b2c")
-    assert flask("payments", "retry", ref, "--as", "akinyi")[0] == 1
+    assert flask("payments", "retry", ref, "--as", "akinyi") == (
+        0,
+        f"{ref}: M-PESA is asked about it\n",
+    )
+    assert flask("payments", "retry", ref, "--as", "akinyi")[0] == 1  # and not again at once
     mpesa.post(rt, "b2c_result", mpesa.payout_result(request, 2040))
 
     code, words = flask("payments", "retry", "--all-failed", "--as", "akinyi")
 
-    assert (code, words) == (0, f"{ref}: P{number + 1}\n")
-    assert "tried again before" in flask("payments", "retry", "--all-failed", "--as", "akinyi")[1]
+    told = "{} failed and were not tried again since.\n"
+    assert (code, words) == (0, f"{told.format(1)}{ref}: P{number + 1}\n")
+    again = flask("payments", "retry", "--all-failed", "--as", "akinyi")
+    assert again == (0, told.format(0))
+    assert "tried again before" in flask("payments", "retry", ref, "--as", "akinyi")[1]
     assert cashier.state(rt, number + 1) == PayoutState.QUEUED
     assert flask("payments", "retry", "--as", "akinyi")[0] == 2
 

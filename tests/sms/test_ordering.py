@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
+from core import staff
 from core.betting import Bet
 from core.customers import Customer
 from core.markets import Market
@@ -119,6 +120,18 @@ def test_who_could_not_bet_on_it_anyway_is_told_so(phone: Phone, rt: Runtime, de
     assert outcomes == [1, 2]
 
 
+def test_whoever_works_for_the_house_is_asked_for_no_money(
+    phone: Phone, rt: Runtime, poor, derby
+) -> None:
+    with rt.transaction() as tx:
+        staff.add(tx, "otieno", staff.Role.VIEWER, now=rt.now(), number=poor.phone)
+    assert "Our staff may not bet" in phone.text(f"{derby.code}#1#100")
+    assert "Our staff may not bet" in phone.text(f"{derby.code}#1#20")
+    phone.text("LANG SW")
+    assert "Wafanyakazi wetu hawaruhusiwi" in phone.text(f"{derby.code}#1#20")
+    assert (count(rt, Bet), count(rt, DepositOrder), mpesa.balance(rt, poor)) == (0, 0, 30_00)
+
+
 def test_a_pin_that_looks_like_a_stake_is_neither_used_nor_kept(phone: Phone, derby) -> None:
     reply = phone.text(f"{derby.code}#1#102#2#{PIN}")
     assert reply.startswith("No bet was placed: each needs its own amount")
@@ -143,7 +156,7 @@ def test_how_to_pay_by_hand(phone: Phone, rt: Runtime, wait) -> None:
     mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1", 1037))
     with rt.transaction() as tx:
         ref = tx.scalars(select(Deposit.ref)).one()
-    assert f"Or pay by Paybill {rt.config.mpesa_shortcode}, account {ref}." in phone.inbox()[-1]
+    assert f"Or by Paybill {rt.config.mpesa_shortcode}, account {ref}." in phone.inbox()[-1]
     assert f"account {ref}, and KES 50" in phone.text("LIPA")
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from core import ledger
+from core import ledger, staff
 from core.betting import Bet
 from core.customers import Customer
 from core.markets import Market
@@ -169,6 +169,15 @@ def test_who_takes_a_break_is_told_so(
     phone.dial().press("1").sees("take a break until", "You can still withdraw", "4 Withdraw")
     phone.dial(f"1*3*{derby.code}*1*40").sees("take a break until")
     phone.press("3").sees("take a break until")
+
+
+def test_whoever_works_for_the_house_is_told_that_they_may_not_bet(
+    phone: Handset, derby: Market, rt: Runtime, amina: Customer
+) -> None:
+    with rt.transaction() as tx:
+        staff.add(tx, "amina", staff.Role.SUPPORT, now=rt.now(), number=amina.phone)
+    phone.dial(f"1*3*{derby.code}*1*40").press("1").sees("Our staff may not bet")
+    assert not bets(rt)
 
 
 def test_my_bets_open_and_ended(

@@ -85,6 +85,7 @@ REFUSALS = [
     ("betting.stake_low", {"min": MOST}),
     ("betting.stake_high", {"max": MOST}),
     ("betting.not_verified", {}),
+    ("betting.of_the_house", {}),
     ("betting.excluded", {"until": LATE}),
     ("betting.pin_needed", {"limit": MOST}),
     ("money.deposit_waiting", {}),

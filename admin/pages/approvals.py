@@ -1,0 +1,140 @@
+"""Approvals: everything that waits for a second person, and the yes or no to one of them."""
+
+from typing import Any
+
+from flask import Response, abort, render_template
+from sqlalchemy.orm import Session
+
+from admin import fields, frame, looks, queries, second_yes
+from admin.commands import verdicts
+from admin.frame import NUMBER, page
+from admin.second_yes import Came, Yes
+from core import proposed, runtime, withdrawn_outcomes
+from core.errors import Refusal
+from core.markets import Market
+from core.proposals import Proposal, ProposalState
+from core.rights import Right
+from core.staff import Staff
+
+PROPOSAL = f"<{NUMBER}:proposal_id>"
+
+
+@page("/approvals", Right.READ)
+def waiting() -> str:
+    """Everything that waits, whoever may decide it."""
+    here, now = frame.me(), runtime.current().now()
+    found = frame.read(lambda tx: queries.waiting(tx, now=now))
+    lines = [(one, second_yes.title(one), second_yes.may_approve(one, here.staff)) for one in found]
+    return render_template("approvals.html", lines=lines)
+
+
+@page(f"/approvals/{PROPOSAL}", Right.READ)
+def show(proposal_id: int) -> str:
+    """All that both people agree on, what it would do now, and the hash of it."""
+    here = frame.me()
+    facts = frame.read(lambda tx: _shown(tx, proposal_id))
+    found = facts["waiting"]
+    facts["may_approve"] = second_yes.may_approve(found, here.staff)
+    facts["own"] = found.proposal.proposed_by == here.staff.id
+    return render_template("approval.html", **facts)
+
+
+def _approve(family: str, proposal_id: int) -> Response | str:
+    seen = fields.text("hash", longest=64)
+
+    def work(tx: Session, member: Staff) -> Came:
+        found = _of_family(tx, proposal_id, family)
+        return second_yes.find(found).approve(tx, found, _yes(member, seen))
+
+    came = frame.act(work)
+    if came.code:
+        return render_template("invitation.html", came=came)
+    return frame.done(came.sentence, "approvals_show", proposal_id=proposal_id)
+
+
+def _refuse(family: str, proposal_id: int) -> Response:
+    reason = fields.text("reason", longest=200)
+
+    def work(tx: Session, member: Staff) -> None:
+        found = _of_family(tx, proposal_id, family)
+        second_yes.find(found).refuse(tx, found, _yes(member, ""), reason)
+
+    frame.act(work)
+    return frame.done("Refused.", "approvals_show", proposal_id=proposal_id)
+
+
+def _put(family: str, right: Right) -> None:
+    """A yes and a no for each family, so that each route wants the one right it is about."""
+
+    def approve(proposal_id: int) -> Response | str:
+        return _approve(family, proposal_id)
+
+    def refuse(proposal_id: int) -> Response:
+        return _refuse(family, proposal_id)
+
+    for view in (approve, refuse):
+        noun = "approval" if view is approve else "refusal"
+        view.__name__ = f"{noun}_{family}"
+        page(f"/approvals/{family}/{PROPOSAL}/{noun}", right, methods=("POST",))(view)
+
+
+for _family, _right in second_yes.FAMILIES.items():
+    _put(_family, _right)
+
+
+def _yes(member: Staff, seen: str) -> Yes:
+    rt = runtime.current()
+    return Yes(seen_hash=seen, by=member, now=rt.now(), config=rt.config)
+
+
+def _of_family(tx: Session, proposal_id: int, family: str) -> Proposal:
+    """A proposal that can still be decided, where the right that was asked is the right one."""
+    found = tx.get(Proposal, proposal_id)
+    if found is None or second_yes.find(found).family != family:
+        abort(404)
+    if found.state != ProposalState.PENDING:
+        raise Refusal("staff.proposal_over")
+    return found
+
+
+def _shown(tx: Session, proposal_id: int) -> dict[str, Any]:
+    now = runtime.current().now()
+    found = queries.proposal(tx, proposal_id, now=now)
+    if found is None:
+        abort(404)
+    proposal = found.proposal
+    act = second_yes.find(proposal)
+    facts: dict[str, Any] = {
+        "waiting": found,
+        "title": second_yes.title(found),
+        "family": act.family,
+        "pending": proposal.state == ProposalState.PENDING,
+        "state": ProposalState(proposal.state).name,
+        "decided_by": proposal.decided_by and queries.name_of(tx, proposal.decided_by),
+        "facts": looks.facts(proposal.content),
+        "seen": None,
+        "market": None,
+        "changed": False,
+        "won": None,
+    }
+    if act.family == "results":
+        facts |= _about_market(tx, proposal)
+    return facts
+
+
+def _about_market(tx: Session, proposal: Proposal) -> dict[str, Any]:
+    """What a result would do, counted afresh as long as it can be decided."""
+    market = tx.get_one(Market, proposal.content["market"])
+    seen, changed = None, False
+    if proposal.state == ProposalState.PENDING:
+        about = proposed.about(tx, market.id)
+        if about is not None and about.hash == proposal.content_hash:
+            try:
+                seen = verdicts.as_it_is_now(tx, market.id, about)
+            except Refusal:  # an outcome has gone meanwhile: it can only be refused
+                changed = True
+        changed = changed or (seen is not None and seen["hash"] != proposal.content_hash)
+    facts: dict[str, Any] = {"market": market, "seen": seen, "changed": changed}
+    if proposal.act != withdrawn_outcomes.ACT:
+        facts["won"] = proposed.verdict(tx, proposal.content).won
+    return facts

@@ -1,0 +1,257 @@
+"""Four eyes on the staff: who comes, who may do more, who begins anew, and who leaves."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from core import audit, staff, staff_access, staff_changes, staff_sessions
+from core.errors import Refusal
+from core.proposals import Proposal
+from core.runtime import Runtime
+from core.staff import Role, Staff
+from core.staff_changes import Outcome
+from tests import people, staff_people
+
+PHONE = "0712 345 678"
+
+
+@pytest.fixture
+def ann(rt: Runtime) -> Staff:
+    return people.member(rt, "ann", Role.ADMIN)
+
+
+@pytest.fixture
+def ben(rt: Runtime) -> Staff:
+    return people.member(rt, "ben", Role.ADMIN)
+
+
+@pytest.fixture
+def carol(rt: Runtime) -> staff_people.Person:
+    """A trader, about whom something is to be changed."""
+    return staff_people.enrolled(rt, "carol", Role.TRADER)
+
+
+def new(rt: Runtime, by: Staff, name: str = "dora", **more: str) -> Proposal:
+    given = {"role": Role.SUPPORT, "phone": PHONE, "note": "hired"} | more
+    return propose(rt, staff_changes.propose_new, by, name, **given)
+
+
+def propose(rt: Runtime, act, by: Staff, name: str, **more) -> Proposal:
+    told = {"note": "why", "now": rt.now(), "config": rt.config} | more
+    return rt.attempt(lambda tx: act(tx, name, by=by, **told))
+
+
+def approve(rt: Runtime, name: str, proposal: Proposal, by: Staff) -> Outcome:
+    return rt.attempt(
+        lambda tx: staff_changes.approve(
+            tx, name, seen_hash=proposal.content_hash, by=by, now=rt.now(), config=rt.config
+        )
+    )
+
+
+def refused(act) -> str:
+    with pytest.raises(Refusal) as said:
+        act()
+    return said.value.reason
+
+
+def named(rt: Runtime, name: str) -> Staff:
+    with rt.transaction() as tx:
+        return staff.named(tx, name)
+
+
+def acts(rt: Runtime) -> list[str]:
+    with rt.transaction() as tx:
+        return [line.action for line in reversed(audit.lines(tx, subject="staff:dora"))]
+
+
+def test_somebody_new_comes_by_two_admins_and_a_code(rt, ann, ben) -> None:
+    proposal = new(rt, ann)
+    assert proposal.content == {"name": "dora", "role": "support", "phone": "+254712345678"}
+    assert refused(lambda: named(rt, "dora")) == "staff.unknown"
+    outcome = approve(rt, "Dora", proposal, ben)
+    assert (outcome.member.name, outcome.member.role) == ("dora", "support")
+    assert outcome.code not in repr(outcome)
+    with rt.transaction() as tx:
+        staff_access.begin_enrolment(tx, "dora", outcome.code, now=rt.now(), config=rt.config)
+    assert acts(rt) == [
+        "propose staff new", "approve staff new", "staff invite", "staff enrol begin",
+    ]  # fmt: skip
+    with rt.transaction() as tx:
+        whole = " ".join(line.body for line in audit.lines(tx))
+    assert outcome.code not in whole
+    assert "712345678" not in whole
+
+
+def test_the_four_eyes_matrix(rt, ann, ben, wanjiku) -> None:
+    proposal = new(rt, ann)
+    assert refused(lambda: approve(rt, "dora", proposal, ann)) == "staff.own_proposal"
+    assert refused(lambda: approve(rt, "dora", proposal, wanjiku)) == "staff.not_your_role"
+    assert refused(lambda: new(rt, wanjiku, "eve")) == "staff.not_your_role"
+    assert refused(lambda: new(rt, ben)) == "staff.already_proposed"
+    assert refused(lambda: approve(rt, "eve", proposal, ben)) == "staff.no_change_proposed"
+    assert refused(lambda: approve(rt, "e\0", proposal, ben)) == "staff.no_change_proposed"
+    people.member(rt, "Dora")  # somebody took the name meanwhile
+    assert refused(lambda: approve(rt, "dora", proposal, ben)) == "staff.name_taken"
+
+
+def test_a_proposal_that_nobody_decides_expires(rt, ann, ben, wait) -> None:
+    proposal = new(rt, ann)
+    wait(hours=rt.config.proposal_hours)
+    assert refused(lambda: approve(rt, "dora", proposal, ben)) == "staff.proposal_over"
+    with rt.transaction() as tx:
+        assert staff_changes.waiting(tx, now=rt.now()) == []
+    again = new(rt, ben)
+    with rt.transaction() as tx:
+        assert [one.id for one in staff_changes.waiting(tx, now=rt.now())] == [again.id]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"name": " "}, "staff.name_missing"),
+        ({"name": "x" * 41}, "staff.name_long"),
+        ({"name": "bad\nname"}, ""),
+        ({"name": "b\0d"}, "staff.name_long"),
+        ({"name": "ANN"}, "staff.name_taken"),
+        ({"phone": ""}, "staff.phone_missing"),
+        ({"phone": "0202345678"}, "customers.phone_not_mobile"),
+        ({"phone": people.AMINA}, "staff.phone_taken"),
+        ({"note": " "}, "staff.reason_missing"),
+    ],
+)
+def test_what_cannot_be_proposed(rt, ann, wrong: dict[str, str], reason: str) -> None:
+    with rt.transaction() as tx:
+        staff.add(tx, "gina", Role.VIEWER, now=rt.now(), number=people.AMINA)
+    if reason:
+        assert refused(lambda: new(rt, ann, **wrong)) == reason
+    else:
+        assert new(rt, ann, **wrong).content["name"] == "bad name"
+
+
+def test_another_role_ends_the_sessions(rt, ann, ben, carol) -> None:
+    came = carol.sign_in()
+    role = {"role": Role.FINANCE}
+    same = {"role": Role.TRADER}
+    act = staff_changes.propose_role
+    assert refused(lambda: propose(rt, act, ann, "carol", **same)) == "staff.role_same"
+    proposal = propose(rt, act, ann, "carol", **role)
+    outcome = approve(rt, "carol", proposal, ben)
+    assert (outcome.member.role, outcome.code) == ("finance", "")
+    with rt.transaction() as tx:
+        assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
+    carol.sign_in()
+
+
+def test_a_role_that_changed_meanwhile_is_another_thing(rt, ann, ben, carol) -> None:
+    proposal = propose(rt, staff_changes.propose_role, ann, "carol", role=Role.FINANCE)
+    with rt.transaction() as tx:
+        tx.execute(text("UPDATE staff SET role = 'viewer' WHERE name = 'carol'"))
+    assert refused(lambda: approve(rt, "carol", proposal, ben)) == "staff.content_changed"
+
+
+def test_a_reset_shuts_everything_and_gives_a_code(rt, ann, ben, carol) -> None:
+    came = carol.sign_in()
+    outcome = approve(rt, "carol", propose(rt, staff_changes.propose_reset, ann, "carol"), ben)
+    assert outcome.code
+    with rt.transaction() as tx:
+        assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
+    assert refused(carol.sign_in) == "staff.sign_in"
+
+
+def test_who_leaves_opens_nothing_and_frees_the_phone(rt, ann, ben, carol) -> None:
+    came = carol.sign_in()
+    approve(rt, "carol", propose(rt, staff_changes.propose_leave, ann, "carol"), ben)
+    with rt.transaction() as tx:
+        assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
+    assert refused(carol.sign_in) == "staff.sign_in"
+    assert refused(lambda: named(rt, "carol")) == "staff.unknown"
+    assert refused(lambda: new(rt, ann, "Carol")) == "staff.name_taken"  # a name is for ever
+    leave = staff_changes.propose_leave
+    assert refused(lambda: propose(rt, leave, ann, "carol")) == "staff.unknown"
+
+
+def test_nobody_leaves_and_comes_back_to_approve_their_own(rt, ann, ben, carol) -> None:
+    waits = propose(rt, staff_changes.propose_reset, ann, "carol")
+    zed = people.member(rt, "zed", Role.ADMIN)
+    approve(rt, "ann", propose(rt, staff_changes.propose_leave, ben, "ann"), zed)
+    back = people.member(rt, "ann the second", Role.ADMIN)
+    for approver in (back, ben):
+        assert refused(lambda b=approver: approve(rt, "carol", waits, b)) == "staff.proposer_gone"
+    rt.attempt(lambda tx: staff_changes.refuse(tx, "carol", by=ben, now=rt.now()))
+    carol.sign_in()
+
+
+def test_a_no(rt, ann, ben) -> None:
+    new(rt, ann)
+    rt.attempt(lambda tx: staff_changes.refuse(tx, "dora", by=ben, now=rt.now()))
+    assert acts(rt) == ["propose staff new", "refuse staff new"]
+    no = staff_changes.refuse
+    again = refused(lambda: rt.attempt(lambda tx: no(tx, "dora", by=ben, now=rt.now())))
+    assert again == "staff.no_change_proposed"
+
+
+@pytest.mark.race
+def test_two_admins_who_let_each_other_go_at_once_leave_one(rt, ann, ben) -> None:
+    both = {
+        "ann": propose(rt, staff_changes.propose_leave, ann, "ann"),
+        "ben": propose(rt, staff_changes.propose_leave, ben, "ben"),
+    }
+    gate, told = threading.Barrier(2), []
+
+    def one(name: str, by: Staff) -> None:
+        gate.wait()
+        try:
+            approve(rt, name, both[name], by)
+            told.append("")
+        except Refusal as refusal:
+            told.append(refusal.reason)
+
+    threads = [threading.Thread(target=one, args=pair) for pair in (("ann", ben), ("ben", ann))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["", "staff.last_admin"]
+
+
+def hire(rt: Runtime, name: str, by: Staff | None = None, phone: str = PHONE) -> Outcome:
+    return rt.attempt(
+        lambda tx: staff_changes.hire_admin(
+            tx, name, phone=phone, by=by, now=rt.now(), config=rt.config
+        )
+    )
+
+
+def test_the_first_two_admins(rt, wanjiku) -> None:
+    assert refused(lambda: hire(rt, "ann", phone="")) == "staff.phone_missing"
+    lost = hire(rt, "ann").code
+    ann = hire(rt, "ann")  # who lost the code before anybody could enrol
+    assert lost != ann.code
+    staff_people.enrol(rt, ann.member)
+    assert refused(lambda: hire(rt, "ann")) == "staff.name_taken"
+    assert refused(lambda: hire(rt, "ben", phone="0712345679")) == "staff.second_admin"
+    assert refused(lambda: hire(rt, "ben", wanjiku, "0712345679")) == "staff.second_admin"
+    ben = hire(rt, "ben", ann.member, "0712345679").member
+    hire(rt, "ben", ann.member)  # who has not enrolled yet either
+    assert refused(lambda: hire(rt, "eve", ann.member)) == "staff.admins_enough"
+    staff_people.enrol(rt, ben)
+    assert refused(lambda: hire(rt, "eve", ann.member)) == "staff.admins_enough"
+    assert refused(lambda: hire(rt, "ben", ann.member)) == "staff.name_taken"
+
+
+def test_sessions_are_ended_by_their_owner_or_an_admin(rt, ann, carol, wanjiku) -> None:
+    came = carol.sign_in()
+
+    def end(by: Staff) -> None:
+        rt.attempt(lambda tx: staff_changes.end_sessions(tx, "carol", by=by, now=rt.now()))
+
+    assert refused(lambda: end(wanjiku)) == "staff.not_your_role"
+    for by in (carol.staff, ann):
+        end(by)
+        with rt.transaction() as tx:
+            assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
+        came = carol.sign_in()
+    with rt.transaction() as tx:
+        assert len(audit.lines(tx, action="end sessions", subject="staff:carol")) == 2
