@@ -54,7 +54,10 @@ def verify() -> Response:
     fault = verdict.fault
     frame.act(lambda tx, member: None, "audit verify", lines=verdict.lines, fault=fault)
     if verdict.ok:
-        sentence = f"All {verdict.lines:,} lines are whole; the head is {verdict.head}."
+        sentence = (
+            f"All {verdict.lines:,} lines are whole; the head is {verdict.head}."
+            " This check is the line after them."
+        )
         return frame.done(sentence, "audit_lines")
     flash(fault, frame.REFUSED)
     return frame.onward("audit_lines")
