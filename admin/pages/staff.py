@@ -1,5 +1,6 @@
 """Staff: who works here, what is proposed about them, and the sessions they have open."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, abort, render_template
@@ -72,43 +73,19 @@ def change_form(staff_id: int, change: str) -> str:
 @page(f"{MEMBER}/role", Right.STAFF_PROPOSE, methods=("POST",))
 def propose_role(staff_id: int) -> Response:
     """Put another role before a second admin."""
-    rt, role, note = runtime.current(), _role(), fields.text("note")
-
-    def work(tx: Session, member: Staff) -> Proposal:
-        name = _member(tx, staff_id).name
-        return staff_changes.propose_role(
-            tx, name, role, note=note, by=member, now=rt.now(), config=rt.config
-        )
-
-    return _proposed(frame.act(work))
+    return _propose(staff_id, staff_changes.propose_role, _role())
 
 
 @page(f"{MEMBER}/reset", Right.STAFF_PROPOSE, methods=("POST",))
 def propose_reset(staff_id: int) -> Response:
     """Put a new start, with other factors, before a second admin."""
-    rt, note = runtime.current(), fields.text("note")
-
-    def work(tx: Session, member: Staff) -> Proposal:
-        name = _member(tx, staff_id).name
-        return staff_changes.propose_reset(
-            tx, name, note=note, by=member, now=rt.now(), config=rt.config
-        )
-
-    return _proposed(frame.act(work))
+    return _propose(staff_id, staff_changes.propose_reset)
 
 
 @page(f"{MEMBER}/leave", Right.STAFF_PROPOSE, methods=("POST",))
 def propose_leave(staff_id: int) -> Response:
     """Put it before a second admin that somebody works here no more."""
-    rt, note = runtime.current(), fields.text("note")
-
-    def work(tx: Session, member: Staff) -> Proposal:
-        name = _member(tx, staff_id).name
-        return staff_changes.propose_leave(
-            tx, name, note=note, by=member, now=rt.now(), config=rt.config
-        )
-
-    return _proposed(frame.act(work))
+    return _propose(staff_id, staff_changes.propose_leave)
 
 
 @page(f"{MEMBER}/sessions/end", Right.STAFF_SESSIONS, methods=("POST",))
@@ -155,6 +132,16 @@ def _facts(tx: Session, staff_id: int) -> dict[str, Any]:
             staff_sessions.of(tx, found.id, now=rt.now(), config=rt.config) if allowed else None
         ),
     }
+
+
+def _propose(staff_id: int, put: Callable[..., Proposal], *what: Role) -> Response:
+    rt, note = runtime.current(), fields.text("note")
+
+    def work(tx: Session, member: Staff) -> Proposal:
+        name = _member(tx, staff_id).name
+        return put(tx, name, *what, note=note, by=member, now=rt.now(), config=rt.config)
+
+    return _proposed(frame.act(work))
 
 
 def _proposed(put: Proposal) -> Response:
