@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 import structlog
 from cryptography.x509 import load_pem_x509_certificate
 from pydantic import SecretStr
+from redis.exceptions import RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from admin import line_check
 from core import (
@@ -28,6 +30,7 @@ from core import (
     verify,
 )
 from core.balances import BalanceReading, ReadingState
+from core.errors import PartnerError
 from core.inbox import Callback
 from core.outbox import Promise
 from core.runtime import Runtime
@@ -259,7 +262,7 @@ def when(moment: datetime) -> str:
 def _tried(rt: Runtime, check: Check) -> Result:
     try:
         found = check.run(rt)
-    except Exception as fault:  # an engine that is away, or a bug: not ready either way
+    except (SQLAlchemyError, RedisError, PartnerError, OSError) as fault:  # somebody is away
         log.exception("readiness check failed", reason=check.name)
         found = Found(False, f"it could not be run: {type(fault).__name__}")
     return Result(check.name, found.well, found.evidence)

@@ -1,7 +1,10 @@
 """Deposits for the tests: asked for, pushed and looked at in a line each."""
 
 import threading
+import time
 import uuid
+
+from sqlalchemy import text
 
 from core import deposits, receipts
 from core.deposits import Asked
@@ -9,6 +12,8 @@ from core.effects import Channel
 from core.payments import DepositState
 from core.verify import verify
 from tests import mpesa
+
+PATIENCE = 10  # seconds
 
 
 def asking(rt, customer, amount, *, key=None):
@@ -59,6 +64,20 @@ def unconfirmed(rt, customer):
 def clean(rt):
     """Whether every invariant of the books holds."""
     return [finding.name for finding in verify(rt) if not finding.holds] == []
+
+
+def until_somebody_waits(rt):
+    """Until another transaction stands before a lock that this one holds."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    given_up = time.monotonic() + PATIENCE
+    while time.monotonic() < given_up:
+        with rt.transaction() as tx:
+            if tx.scalar(waiting):
+                return
+    raise AssertionError("nobody came to wait")
 
 
 def at_once(times, act):

@@ -1,19 +1,21 @@
 """ "I paid, not credited": a code is a word, and only M-PESA's answer about it brings money."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from core import claims, orders
+from core import claims, landings, orders
 from core.claims import Claimed
 from core.code_claims import CodeClaim, CodeState, read_code
 from core.effects import Channel, Refused
 from core.errors import Refusal
 from core.money import Cents
 from core.payments import Deposit, DepositState
+from core.receipts import Source
 from core.say import NAIROBI
 from core.wishes import Wish
 from tests import games, mpesa, people, teller
@@ -233,17 +235,22 @@ def test_callback_and_answer_at_the_same_instant_credit_once(rt, amina, daraja, 
 
 
 def test_a_credit_between_the_look_and_the_booking_leaves_no_deposit_behind(
-    rt, amina, daraja, wait, monkeypatch
+    rt, amina, daraja, wait
 ):
     teller.ask(rt, amina, 100)
     teller.push(rt, wait)
     claim(rt, amina)
-    assert mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1", receipt=CODE)) == "credited"
-    looks = iter([None])  # the first look comes before that credit
-    find = claims.receipts.find
-    monkeypatch.setattr(claims.receipts, "find", lambda *known: next(looks, find(*known)))
-
-    assert answer(rt, daraja) == "known"
+    with ThreadPoolExecutor(1) as other:
+        with rt.transaction() as tx:  # nobody sees the credit before it is committed
+            deposit = tx.scalars(select(Deposit)).one()
+            credited = landings.credit(
+                tx, deposit, CODE, 100_00, source=Source.STK, confirmed=True, at=rt.now(),
+                now=rt.now(),
+            )  # fmt: skip
+            assert credited == "credited"
+            answering = other.submit(answer, rt, daraja)
+            teller.until_somebody_waits(rt)
+        assert answering.result() == "known"
 
     with rt.transaction() as tx:
         assert [one.state for one in tx.scalars(select(Deposit))] == [DepositState.CREDITED]
