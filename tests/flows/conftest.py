@@ -1,19 +1,23 @@
 """A house with open doors in a simulated world, whose workers answer when the test says so."""
 
+import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+import wsgi
 from core import verify
 from core.config import Config
 from core.runtime import Runtime
+from core.staff import Role
 from demo import settings
 from demo.engines import Urls
 from simulator.driver import Network, Phone
 from simulator.server import running
 from simulator.settings import Settings
+from tests import people
 from tests.doors import free_port, open_house
 from tests.ground import environment_for
 
@@ -105,3 +109,20 @@ def books_agree(rt: Runtime, network: Network) -> Iterator[None]:
     broken = [finding for finding in verify.verify(rt) if not finding.holds]
     assert not broken, broken
     assert network.books()["discrepancies"] == []
+
+
+@pytest.fixture
+def flask(rt: Runtime):
+    """`flask("mpesa gaps")`: what it printed, and that it ended with `code`; for finance."""
+    runner = wsgi.create_app(rt).test_cli_runner()
+    for name in ("fatuma", "otieno"):
+        people.member(rt, name, Role.FINANCE)
+    people.member(rt, "salma", Role.SUPPORT)
+
+    def run(typed, code=0):
+        result = runner.invoke(args=shlex.split(typed))
+        assert "Traceback" not in result.output
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run

@@ -1,33 +1,10 @@
 """The house's own business by the command line: limits, levies, treasury, closed days."""
 
 import re
-import shlex
 from datetime import timedelta
 
-import pytest
-
-import wsgi
 from core.say import NAIROBI
-from core.staff import Role
 from demo.settings import B2C_SHORTCODE, PAYBILL
-from tests import people
-
-
-@pytest.fixture
-def flask(rt):
-    """`flask("treasury list")`: what it printed, and that it ended with `code`."""
-    runner = wsgi.create_app(rt).test_cli_runner()
-    for name in ("fatuma", "otieno"):
-        people.member(rt, name, Role.FINANCE)
-    people.member(rt, "salma", Role.SUPPORT)
-
-    def run(typed, code=0):
-        result = runner.invoke(args=shlex.split(typed))
-        assert "Traceback" not in result.output
-        assert result.exit_code == code, result.output
-        return result.output
-
-    return run
 
 
 def named(output):

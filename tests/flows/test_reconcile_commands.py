@@ -2,35 +2,15 @@
 
 import json
 import re
-import shlex
 from datetime import timedelta
 
 import pytest
 
-import wsgi
 from core.say import NAIROBI
-from core.staff import Role
 from demo.settings import B2C_SHORTCODE, PAYBILL
-from tests import mpesa, people
+from tests import mpesa
 from tests.finance import keep
 from tests.portal import CHARGED, SENT, Move, statement
-
-
-@pytest.fixture
-def flask(rt):
-    """`flask("mpesa gaps")`: what it printed, and that it ended with `code`."""
-    runner = wsgi.create_app(rt).test_cli_runner()
-    for name in ("fatuma", "otieno"):
-        people.member(rt, name, Role.FINANCE)
-    people.member(rt, "salma", Role.SUPPORT)
-
-    def run(typed, code=0):
-        result = runner.invoke(args=shlex.split(typed))
-        assert "Traceback" not in result.output
-        assert result.exit_code == code, result.output
-        return result.output
-
-    return run
 
 
 @pytest.fixture
