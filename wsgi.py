@@ -48,9 +48,9 @@ DOORS = (
 )  # fmt: skip
 
 
-def build(config: Config) -> Runtime:
-    """Everything a process of the house stands on."""
-    engine = database(config)
+def build(config: Config, engine: Engine | None = None) -> Runtime:
+    """Everything a process of the house stands on; an engine that is at hand may be used again."""
+    engine = engine or database(config)
     redis = store(config)
     # Time may be played with only where the database allows it; see migration 0001.
     playing = config.app_env in ("demo", "test")

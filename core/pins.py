@@ -8,13 +8,11 @@ from enum import IntEnum
 from functools import cache
 from itertools import pairwise, product
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import CheckConstraint, ForeignKey, Index, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import crypto, customers
+from core import crypto, customers, hashing
 from core.base import Base, Small
 from core.config import Config
 from core.customers import Customer
@@ -29,10 +27,6 @@ TRIES = 3
 # A right PIN forgives those in a row, but not these: who guesses two between each of its owner's
 # own uses meets this bound.
 MONTH, A_MONTH = timedelta(days=30), 30
-
-# OWASP's least: about 25 ms. Four digits fall in minutes to whoever has hash and pepper, whatever
-# this says; the pepper, which no database holds, and the counters are what protects them.
-HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 
 class Found(IntEnum):
@@ -185,7 +179,7 @@ def weak(pin: str, *, phone: str, birth: date | None) -> bool:
 
 def hash_of(config: Config, customer_id: int, pin: str) -> str:
     """What is kept of a PIN: useless without the pepper, and to any other customer."""
-    return HASHER.hash(_peppered(config, customer_id, pin))
+    return hashing.hashed(_peppered(config, customer_id, pin))
 
 
 def imprint(config: Config, session: str, pin: str) -> str:
@@ -293,14 +287,7 @@ def _is_right(tx: Session, customer_id: int | None, pin: str, config: Config) ->
     kept = None
     if customer_id is not None:
         kept = tx.scalar(select(Customer.pin_hash).where(Customer.id == customer_id))
-    peppered = _peppered(config, customer_id or 0, pin)
-    if kept is None:
-        HASHER.hash(peppered)
-        return False
-    try:
-        return HASHER.verify(kept, peppered)
-    except VerifyMismatchError:
-        return False
+    return hashing.fits(kept, _peppered(config, customer_id or 0, pin))
 
 
 def _forgive(tx: Session, attempt: PinAttempt) -> None:

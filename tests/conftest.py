@@ -7,19 +7,31 @@ from datetime import timedelta
 
 import pytest
 import structlog
+from argon2 import PasswordHasher
 from redis import Redis
 from sqlalchemy import text
 
-import wsgi
-from core import log, runtime
+from core import hashing, log, runtime
 from core.config import Config
 from core.customers import Customer
 from core.runtime import Runtime, TestClock
 from core.staff import Staff
 from demo.engines import Urls
-from tests import people
+from tests import people, standing
 from tests.counts import Counts, chosen
 from tests.ground import Ground, Slate, config_for, prepared
+
+# At 25 ms each the hashes of these tests would take minutes. Nothing in the house can do this.
+DEAR, CHEAP = hashing.HASHER, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+hashing.HASHER = CHEAP
+
+
+@pytest.fixture
+def dear_hashes() -> Iterator[None]:
+    """Hashes as the house makes them."""
+    hashing.HASHER = DEAR
+    yield
+    hashing.HASHER = CHEAP
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +79,7 @@ def rt(config: Config) -> Iterator[Runtime]:
 @contextlib.contextmanager
 def house(config: Config) -> Iterator[Runtime]:
     """A house for as long as the block; commits are real."""
-    rt = wsgi.build(config)
+    rt = standing.built(config)
     rt.senders = {}
     runtime.install(rt)
     yield rt

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from werkzeug.serving import make_server
 
-import wsgi
 from core.config import Config
 from core.runtime import Runtime
+from tests import standing
 
 
 def free_port() -> int:
@@ -22,8 +22,8 @@ def free_port() -> int:
 @contextlib.contextmanager
 def open_house(config: Config, port: int) -> Iterator[Runtime]:
     """The house, serving from a thread of this process for as long as the block."""
-    rt = wsgi.build(config)
-    server = make_server("127.0.0.1", port, wsgi.create_app(rt), threaded=True)
+    rt = standing.built(config)
+    server = make_server("127.0.0.1", port, standing.application(rt), threaded=True)
     serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     serving.start()
     yield rt

@@ -33,9 +33,9 @@ class Ground:
     worker: int
 
     @contextlib.contextmanager
-    def clone(self) -> Iterator[Urls]:
+    def clone(self, name: str | None = None) -> Iterator[Urls]:
         """A database of one's own, as migrated, for as long as the block."""
-        name = f"{self.template}_{next(_numbers)}"
+        name = f"{self.template}_{name or next(_numbers)}"
         with created(self.urls, name, template=self.template):
             yield self.urls.for_database(name)
 
@@ -74,7 +74,8 @@ class Slate:
         self.wipes += 1
         if self.owner is None or self.wipes > MOST_WIPES or not self._wiped():
             self.close()
-            self.urls = self.lease.enter_context(self.ground.clone())
+            # By the same name, so that an engine that knows it can be used again.
+            self.urls = self.lease.enter_context(self.ground.clone("slate"))
             self.owner = self.lease.enter_context(_connected(self.urls))
             self.wipes = 0
         return self.urls

@@ -2,15 +2,15 @@
 
 import pytest
 
-import wsgi
 from core.staff import Role
+from tests import standing
 from tests.api import programs
 
 
 @pytest.fixture
 def client(rt):
     """The house's doors."""
-    return wsgi.create_app(rt).test_client()
+    return standing.application(rt).test_client()
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-import wsgi
 from core import api_keys, audit, staff_access
 from core.errors import Refusal
 from core.staff import Role
-from tests import people
+from tests import people, standing
 from tests.api import programs
 from tests.api.programs import refused
 
@@ -19,7 +18,7 @@ PATH = "/markets/101/proposal"
 @pytest.fixture
 def flask(rt):
     """`flask("staff", "keys", "ann")`: what it printed, and that it ended with `code`."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(*arguments, code=0):
         result = runner.invoke(args=list(arguments))

@@ -5,10 +5,9 @@ import re
 import pytest
 from sqlalchemy import text
 
-import wsgi
 from core import rights
 from core.staff import Role
-from tests import games
+from tests import games, standing
 from tests.api.programs import API
 
 OWN = (
@@ -20,7 +19,7 @@ TABLES = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 @pytest.fixture
 def routes(rt):
     """Method, path and right of each route that is not open."""
-    app = wsgi.create_app(rt)
+    app = standing.application(rt)
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")]
     wanted = [(rule, app.view_functions[rule.endpoint].right) for rule in rules]
     return [

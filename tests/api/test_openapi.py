@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi import checks
 from werkzeug.test import Client
 
-import wsgi
 from admin.api import door
 from core import audit, settlement, settling, stamp
 from core.rights import FRESH
 from core.staff import Role
-from tests import cashier, games, mpesa, teller
+from tests import cashier, games, mpesa, standing, teller
 from tests.api import programs
 from tests.api.signing import Signing
 from tests.counts import chosen
@@ -35,7 +34,7 @@ LOOKED_AT = settings(
 def house(rt, client):
     """A house behind an admin who signs."""
     root = programs.program(rt, client, "root", Role.ADMIN)
-    return Signing(rt, wsgi.create_app(rt), root)
+    return Signing(rt, standing.application(rt), root)
 
 
 def described() -> dict[str, Any]:
@@ -136,7 +135,7 @@ def elsewhere(rt, daraja, customer, what):
 
 
 def test_nothing_is_answered_without_a_signature(client, rt):
-    app = wsgi.create_app(rt)
+    app = standing.application(rt)
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("api.") and rule.endpoint != "api.openapi":
             path = re.sub(r"<.*?>", "1" * 9, rule.rule)
@@ -153,7 +152,7 @@ def test_the_description_has_every_route_and_no_other(client, rt):
         for method in ways
         if method != "parameters"
     }
-    app = wsgi.create_app(rt)
+    app = standing.application(rt)
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")]
     there = {(_path(rule), method) for rule in rules for method in rule.methods - {"HEAD"}}
     assert there == told
@@ -161,7 +160,7 @@ def test_the_description_has_every_route_and_no_other(client, rt):
 
 def test_it_says_which_acts_want_a_second_factor(client, rt):
     described = client.get(OPENAPI).get_json()
-    app = wsgi.create_app(rt)
+    app = standing.application(rt)
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("api."):
             (method,) = rule.methods - {"HEAD"}

@@ -8,11 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-import wsgi
 from core import explain, ledger, proposals
 from core.explain import Explanation
 from core.ledger import AccountKind, TransferKind
-from tests import affairs, people
+from tests import affairs, people, standing
 from tests.core.test_verify import as_owner
 
 # Each makes one line of that kind say what is wrong with it.
@@ -160,7 +159,7 @@ def test_a_long_history_is_walked_page_by_page(rt, amina, busy, monkeypatch):
 
 
 def test_the_command_prints_what_a_program_can_read(rt, amina, busy):
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     said = runner.invoke(args=["customer", "explain", "0712000001"])
     written = runner.invoke(args=["customer", "explain", "0712000001", "--json"])
@@ -179,13 +178,17 @@ def test_the_command_prints_what_a_program_can_read(rt, amina, busy):
 def test_a_clean_wallet_is_no_problem(rt):
     someone = people.customer(rt, people.AMINA, "Amina Wanjiru")
     affairs.deposited(rt, someone, 90, "QAB1234567")
-    told = wsgi.create_app(rt).test_cli_runner().invoke(args=["customer", "explain", "0712000001"])
+    told = (
+        standing.application(rt)
+        .test_cli_runner()
+        .invoke(args=["customer", "explain", "0712000001"])
+    )
     assert told.exit_code == 0, told.output
     assert "1 lines come to 90.00" in told.output
 
 
 def test_the_statement_command(rt, amina, busy):
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
     asked = ["customer", "statement", "0712000001", "--kind", "payout"]
     assert "To M-PESA -70, waiting" in runner.invoke(args=asked).output
     (only,) = json.loads(runner.invoke(args=[*asked, "--state", "failed", "--json"]).output)

@@ -48,6 +48,7 @@ def reason(act, *args, **kwargs) -> str:
 # -- How a PIN is kept
 
 
+@pytest.mark.usefixtures("dear_hashes")
 def test_a_hash_is_argon2id_at_owasp_cost_and_good_for_one_customer(rt):
     kept = pins.hash_of(rt.config, 7, PIN)
 
@@ -166,6 +167,7 @@ def test_nobodys_pin_is_wrong_in_the_same_words(rt):
     assert pins.check(rt, joining, PIN, now=NOON) == WrongPin(left=2)
 
 
+@pytest.mark.usefixtures("dear_hashes")
 def test_locked_unknown_and_pinless_are_as_much_work_as_known(rt, amina):
     locked, pinless = sign_up(rt, now=NOON, phone=BRIAN), begin(rt, now=NOON, phone="+254712000003")
     for _ in range(3):

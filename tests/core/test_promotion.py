@@ -15,7 +15,7 @@ from core.ledger import AccountKind, TransferKind
 from core.mpesa_watch import Watch
 from core.staff import Role
 from demo.settings import NOWHERE, PAYBILL
-from tests import mpesa, people, teller
+from tests import mpesa, people, standing, teller
 from tests.core.test_config import SANDBOX
 from tests.credentials import NEW, admins, agree, owner_says
 from tests.finance import keep
@@ -73,7 +73,7 @@ def test_two_admins_make_it_production_and_no_sandbox_starts_any_more(sandbox, s
         stamp.check(tx, "sandbox")
     with pytest.raises(stamp.WrongDatabase, match="APP_ENV is sandbox"):
         sandbox.refresh()  # and one that runs ends its service
-    result = wsgi.create_app(sandbox).test_cli_runner().invoke(args=["clock"])
+    result = standing.application(sandbox).test_cli_runner().invoke(args=["clock"])
     assert result.exit_code == 1
     assert "APP_ENV is sandbox, but this database is stamped production" in result.output
     with pytest.raises(Refusal, match=r"staff\.promote_not_sandbox"):
@@ -219,7 +219,7 @@ def test_the_sandboxs_credentials_are_not_productions(rt, staff, urls):
 
 def test_the_command_shows_proposes_and_refuses_clearly(rt, staff):
     rt.senders = rt.trial(rt.config)  # M-PESA is where nobody answers
-    flask = wsgi.create_app(rt).test_cli_runner()
+    flask = standing.application(rt).test_cli_runner()
 
     def said(*typed):
         result = flask.invoke(args=["environment", *typed])

@@ -8,7 +8,7 @@ import pyotp
 import pytest
 from sqlalchemy import text
 
-from core import audit, sign_in, staff_access, staff_sessions
+from core import audit, hashing, sign_in, staff_access, staff_sessions
 from core.errors import Refusal
 from core.runtime import Runtime
 from core.staff_access import StaffAccess, StaffAgain
@@ -104,8 +104,9 @@ def done_for(rt: Runtime, name: str, code: str, monkeypatch) -> dict[str, int]:
         return counts
 
     with monkeypatch.context() as watched:
-        hasher, totp = type(staff_access.HASHER), pyotp.TOTP
+        hasher, totp = type(hashing.HASHER), pyotp.TOTP
         watched.setattr(hasher, "verify", counting("hashes", hasher.verify))
+        watched.setattr(hasher, "hash", counting("hashes", hasher.hash))
         watched.setattr(totp, "generate_otp", counting("codes", totp.generate_otp))
         before = written_commits(rt)
         refused(lambda: sign_in.sign_in(rt, name, WRONG, code, address="::1", agent=""))

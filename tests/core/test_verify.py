@@ -8,14 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import create_engine, select, text
 
-import wsgi
 from admin.gauges import House
 from bench import big_ledger
 from core import ledger, payouts, timetable
 from core.ledger import AccountKind
 from core.proofs import LedgerProof
 from core.verify import INVARIANTS, prove, verify
-from tests import games
+from tests import games, standing
 
 # Ways to break each, made by the database's owner with the triggers off.
 BREAKS: dict[str, tuple[str, ...]] = {
@@ -235,7 +234,7 @@ def test_a_large_ledger_is_proved_within_a_minute(rt, counts):
         )
     assert abs(made - counts.transfers) < counts.transfers // 20
 
-    told = wsgi.create_app(rt).test_cli_runner().invoke(args=["ledger", "verify", "--json"])
+    told = standing.application(rt).test_cli_runner().invoke(args=["ledger", "verify", "--json"])
 
     facts = json.loads(told.output)
     assert told.exit_code == 0, facts
@@ -248,7 +247,7 @@ def test_a_large_ledger_is_proved_within_a_minute(rt, counts):
 def test_the_command_says_what_is_broken_and_fails(rt, told):
     with as_owner(rt) as connection:
         connection.execute(text("UPDATE wallet SET owed = 5"))
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     said = runner.invoke(args=["ledger", "verify"])
     written = runner.invoke(args=["ledger", "verify", "--json"])

@@ -7,11 +7,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import select
 
-import wsgi
 from core import rates, strangers
 from core.inbox import Callback
 from core.runtime import Runtime
 from demo.settings import PAYBILL
+from tests import standing
 
 PAYMENT = {
     "TransactionType": "Pay Bill",
@@ -30,7 +30,7 @@ PAYMENT = {
 
 @pytest.fixture
 def visitor(rt: Runtime) -> FlaskClient:
-    return wsgi.create_app(rt).test_client()
+    return standing.application(rt).test_client()
 
 
 def paybill(rt: Runtime, door: str) -> str:

@@ -6,12 +6,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-import wsgi
 from core import strangers
 from core.inbox import Callback
 from core.runtime import Runtime
 from demo.settings import PAYBILL
-from tests import cashier, mpesa, paybill, teller
+from tests import cashier, mpesa, paybill, standing, teller
 
 RECEIPT = "SKF0RGED01"
 DOORS = ("stk", "c2b/confirm", "b2c/result", "status/result")
@@ -46,7 +45,7 @@ TOLD = (  # let in, for it came from M-PESA with the token: what is not believed
 
 @pytest.fixture
 def visitor(rt: Runtime) -> FlaskClient:
-    return wsgi.create_app(rt).test_client()
+    return standing.application(rt).test_client()
 
 
 @pytest.fixture

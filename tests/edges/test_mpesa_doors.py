@@ -8,11 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
-import wsgi
 from core import errands, inbox
 from core.inbox import Callback
 from core.runtime import Runtime
-from tests import mpesa, teller
+from tests import mpesa, standing, teller
 
 ASKED = ("b2c", "status", "reversal", "balance")
 DOORS = ("stk", "c2b/confirm", *(f"{a}/{told}" for a in ASKED for told in ("result", "timeout")))
@@ -55,7 +54,7 @@ ENVELOPES = (
 
 @pytest.fixture
 def visitor(rt: Runtime) -> FlaskClient:
-    return wsgi.create_app(rt).test_client()
+    return standing.application(rt).test_client()
 
 
 def path(rt: Runtime, door: str, place: int = 0) -> str:

@@ -6,13 +6,12 @@ import re
 import pytest
 from sqlalchemy import update
 
-import wsgi
 from core import errands, inbox, jobs, payouts, staff
 from core.errors import Unknown
 from core.inbox import Callback, State
 from core.payments import PayoutState
 from core.staff import Role
-from tests import cashier, mpesa, people
+from tests import cashier, mpesa, people, standing
 
 LOGGED = re.compile(r"^20\d\d-\d\d-\d\d [\d:]+ \[.*\n", re.MULTILINE)
 
@@ -20,7 +19,7 @@ LOGGED = re.compile(r"^20\d\d-\d\d-\d\d [\d:]+ \[.*\n", re.MULTILINE)
 @pytest.fixture
 def flask(rt):
     """`flask("payments", "list")`: the exit code, and what was printed beside the log."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(*arguments):
         result = runner.invoke(args=list(arguments))

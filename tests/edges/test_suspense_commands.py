@@ -6,8 +6,7 @@ import re
 import pytest
 from sqlalchemy import text
 
-import wsgi
-from tests import mpesa, paybill
+from tests import mpesa, paybill, standing
 from tests.paybill import RECEIPT, REVERSAL
 
 HASH = re.compile(r"proposed: ([0-9a-f]{64})")
@@ -23,7 +22,7 @@ def flask(rt):
     """`flask("suspense", "list")`: the exit code, and what was printed."""
     for name in ("akinyi", "otieno"):
         paybill.finance(rt, name)
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(*arguments):
         result = runner.invoke(args=list(arguments))

@@ -4,26 +4,32 @@ import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
-from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-import wsgi
 from core import verify
 from core.config import Config
 from core.runtime import Runtime
 from core.staff import Role
+from core.workers import Steady
 from demo import settings
 from demo.engines import Urls
 from simulator.driver import Network, Phone
 from simulator.server import running
 from simulator.settings import Settings
-from tests import people
+from tests import people, standing
 from tests.doors import free_port, open_house
 from tests.ground import environment_for
 
 MPESA_PIN = "1234"
 QUIET = 3  # looks in a row that find nothing to do: then the house is at rest
 SHIFTS = 60  # looks at the most: a house that never rests is a bug
+
+
+class Shift(Steady):
+    """A worker for a moment: nobody calls to it, and to stop listening would take longer."""
+
+    def subscribe(self) -> None:
+        """Listen to nobody."""
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +91,7 @@ def work(rt: Runtime, network: Network) -> Callable[[], None]:
                     tick.work(rt)
             waiting = [queue for queue in rt.queues.values() if queue.count]
             for queue in waiting:
-                worker = SimpleWorker([queue], connection=rt.redis, serializer=JSONSerializer)
+                worker = Shift([queue], connection=rt.redis, serializer=JSONSerializer)
                 worker.work(burst=True, logging_level="ERROR")
             network.post("/drain", timeout=10)
             quiet = 0 if waiting else quiet + 1
@@ -114,7 +120,7 @@ def books_agree(rt: Runtime, network: Network) -> Iterator[None]:
 @pytest.fixture
 def flask(rt: Runtime):
     """`flask("mpesa gaps")`: what it printed, and that it ended with `code`; for finance."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
     for name in ("fatuma", "otieno"):
         people.member(rt, name, Role.FINANCE)
     people.member(rt, "salma", Role.SUPPORT)

@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-import wsgi
 from core import gsm7
-from tests import games, people
+from tests import games, people, standing
 from tests.flows import acts
 
 AMOUNTS = ("abc", "0", "-50", "1000000000000000000", "1.5.2", "\U0001f4b0", "5 5")
@@ -155,7 +154,7 @@ BODIES = st.binary(max_size=300) | st.recursive(
 
 def test_no_door_answers_5xx_to_any_input(rt, counts, work):
     people.customer(rt, people.AMINA, "Amina Wanjiru", money=1_000_00)
-    client = wsgi.create_app(rt).test_client()
+    client = standing.application(rt).test_client()
     aggregator = f"/hooks/{rt.config.aggregator_hook_token[0].get_secret_value()}"
     daraja = f"/hooks/{rt.config.daraja_hook_token[0].get_secret_value()}"
     texts = [

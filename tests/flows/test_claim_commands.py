@@ -3,13 +3,13 @@
 import json
 import uuid
 
-import wsgi
 from core import claims
 from core.effects import Channel
+from tests import standing
 
 
 def flask(rt, *arguments):
-    result = wsgi.create_app(rt).test_cli_runner().invoke(args=list(arguments))
+    result = standing.application(rt).test_cli_runner().invoke(args=list(arguments))
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -7,15 +7,15 @@ import pytest
 from flask.testing import FlaskCliRunner
 from sqlalchemy import create_engine, text
 
-import wsgi
 from core import stamp
 from core.runtime import Runtime
+from tests import standing
 
 
 @pytest.fixture
 def flask(rt: Runtime):
     """`flask("market", "show", "101")`: what it printed, and that it went well."""
-    runner: FlaskCliRunner = wsgi.create_app(rt).test_cli_runner()
+    runner: FlaskCliRunner = standing.application(rt).test_cli_runner()
 
     def run(*arguments: str, code: int | tuple[int, ...] = 0) -> str:
         result = runner.invoke(args=list(arguments))

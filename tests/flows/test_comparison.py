@@ -5,17 +5,16 @@ import json
 import click
 import pytest
 
-import wsgi
 from admin.commands import simulator
 from demo.settings import B2C_SHORTCODE, PAYBILL
-from tests import cashier, people, teller
+from tests import cashier, people, standing, teller
 from tests.flows import acts
 
 
 @pytest.fixture
 def compare(rt):
     """`compare()`: what it printed, and with what it ended."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(*options):
         ended = runner.invoke(args=["simulator", "compare", *options])

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-import wsgi
 from core import breakers
 from core.errors import Rejected, Unknown
 from core.inbox import Callback
@@ -17,7 +16,7 @@ from core.payments import PayoutState
 from core.runtime import OFFSET_SECONDS
 from demo.settings import B2C_SHORTCODE, PAYBILL, TILL
 from mpesa.daraja import Daraja
-from tests import cashier, people
+from tests import cashier, people, standing
 from tests.flows.conftest import MPESA_PIN
 
 SECRETS = (
@@ -28,7 +27,7 @@ SECRETS = (
 @pytest.fixture
 def flask(rt):
     """`flask("sandbox check")`: the exit code, and what was printed."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(typed):
         result = runner.invoke(args=shlex.split(typed))

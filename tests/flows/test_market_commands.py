@@ -7,17 +7,16 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskCliRunner
 
-import wsgi
 from core.runtime import Runtime
 from core.say import NAIROBI
 from core.settling import refresh_pools
-from tests import games
+from tests import games, standing
 
 
 @pytest.fixture
 def flask(rt: Runtime, wanjiku):
     """`flask("market show 101")`: what it printed, and that it went as it should."""
-    runner: FlaskCliRunner = wsgi.create_app(rt).test_cli_runner()
+    runner: FlaskCliRunner = standing.application(rt).test_cli_runner()
 
     def run(typed: str, *more: str, code: int | tuple[int, ...] = 0) -> str:
         result = runner.invoke(args=[*shlex.split(typed), *more])

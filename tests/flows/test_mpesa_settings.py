@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-import wsgi
 from core import breakers
 from core.config import Config
 from core.errors import NotSent
@@ -17,7 +16,7 @@ from core.say import NAIROBI
 from core.staff import Role
 from demo.engines import Urls
 from demo.settings import B2C_SHORTCODE, PAYBILL
-from tests import people
+from tests import people, standing
 from tests.credentials import KEY, NEW, PASSKEY, PASSWORD, PLANTED, SECRET, found_in_database
 from tests.flows.conftest import MPESA_PIN
 from tests.ground import config_for, environment_for
@@ -35,7 +34,7 @@ def flask(rt):
     """`flask("mpesa settings show")`: what it printed, and that it ended with `code`."""
     for name, role in (("asha", Role.ADMIN), ("baraka", Role.ADMIN), ("fatuma", Role.FINANCE)):
         people.member(rt, name, role)
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(typed, code=0, given=None):
         result = runner.invoke(args=shlex.split(typed), input=given)

@@ -17,12 +17,11 @@ from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import text
 
-import wsgi
 from admin import readiness
 from core import balances, outbox, paybill_registrations, payouts, ticks
 from core.say import NAIROBI
 from core.staff import Role
-from tests import mpesa, people
+from tests import mpesa, people, standing
 from tests.credentials import owner_says
 from tests.daraja import KEY
 
@@ -188,7 +187,7 @@ def test_what_cannot_be_checked_is_not_ready(ready):
 
 
 def test_the_command_shows_evidence_and_ends_with_its_verdict(ready):
-    flask = wsgi.create_app(ready).test_cli_runner()
+    flask = standing.application(ready).test_cli_runner()
     told = flask.invoke(args=["mpesa", "readiness"])
     assert told.exit_code == 0, told.output
     assert told.output.count("\n") == len(readiness.CHECKS)

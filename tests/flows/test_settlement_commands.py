@@ -5,16 +5,15 @@ import re
 
 import pytest
 
-import wsgi
 from core import ledger, settling
 from core.customers import Customer
-from tests import games
+from tests import games, standing
 
 
 @pytest.fixture
 def flask(rt):
     """`flask("market", "progress", "101")`: what it printed, and that it ended with `code`."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(*arguments, code=0):
         result = runner.invoke(args=list(arguments))

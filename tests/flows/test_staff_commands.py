@@ -11,11 +11,10 @@ import pyotp
 import pytest
 from sqlalchemy import create_engine, text
 
-import wsgi
 from core import audit, staff, staff_access
 from core.runtime import Runtime
 from core.staff import Role
-from tests import people, staff_people
+from tests import people, staff_people, standing
 from tests.staff_people import PASSWORD
 
 CODE = re.compile(r"[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}")
@@ -24,7 +23,7 @@ CODE = re.compile(r"[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}")
 @pytest.fixture
 def flask(rt: Runtime):
     """`flask("staff list")`: what it printed, and that it ended with `code`."""
-    runner = wsgi.create_app(rt).test_cli_runner()
+    runner = standing.application(rt).test_cli_runner()
 
     def run(typed: str, code: int = 0, answers: str | io.RawIOBase | None = None) -> str:
         result = runner.invoke(args=shlex.split(typed), input=answers)

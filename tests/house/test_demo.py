@@ -12,6 +12,7 @@ import pytest
 
 from tests.house import tree
 
+OPEN = "simulated world on"  # the last process has begun
 PATIENCE = 120  # seconds for a whole story on a busy machine
 CHAPTERS = (
     "dialled", "signed up", "deposited", "bet on two handsets", "settled", "paid out",
@@ -56,7 +57,7 @@ def test_the_story_comes_true_and_ctrl_c_leaves_nothing(demo: subprocess.Popen[s
 
 def test_ctrl_c_ends_everything_when_nobody_reads_any_more(demo: subprocess.Popen[str]) -> None:
     """As in `make demo | tee log`, where it ends tee as well."""
-    _listen(demo, until="dialled")
+    _listen(demo, until=OPEN)
     family = _family(demo.pid)
     assert demo.stdout is not None
     demo.stdout.close()
@@ -68,7 +69,7 @@ def test_ctrl_c_ends_everything_when_nobody_reads_any_more(demo: subprocess.Pope
 
 
 def test_a_demo_that_is_killed_takes_everything_with_it(demo: subprocess.Popen[str]) -> None:
-    _listen(demo, until="dialled")
+    _listen(demo, until=OPEN)
     family = _family(demo.pid)
     assert len(family) > 8
 

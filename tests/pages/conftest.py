@@ -2,15 +2,15 @@
 
 import pytest
 
-import wsgi
 from core.staff import Role
+from tests import standing
 from tests.pages import browser
 
 
 @pytest.fixture
 def app(rt):
     """The house as a web application."""
-    app = wsgi.create_app(rt)
+    app = standing.application(rt)
     app.testing = False  # a fault is a page, as for everybody
     return app
 

@@ -5,8 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-import wsgi
-from tests import mpesa, paybill, teller
+from tests import mpesa, paybill, standing, teller
 
 NASTY = st.sampled_from(
     ["'; DROP TABLE wallet; --", "<script>alert(1)</script>", "{{7*7}}", "%s%n", "=cmd()",
@@ -17,7 +16,7 @@ TYPED = st.text(max_size=60) | NASTY
 
 @pytest.fixture
 def visitor(rt):
-    return wsgi.create_app(rt).test_client()
+    return standing.application(rt).test_client()
 
 
 def test_nothing_typed_as_an_account_is_more_than_that(rt, visitor, amina, counts):

@@ -5,9 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-import wsgi
 from core.inbox import Callback
-from tests import mpesa, teller
+from tests import mpesa, standing, teller
 
 DOORS = st.sampled_from(["stk", "c2b/confirm", "b2c/result", "status/result", "reversal/result"])
 ADDRESSES = st.ip_addresses().filter(lambda ip: not ip.is_private and not ip.is_loopback).map(str)
@@ -18,7 +17,7 @@ TOKENS = st.text("0123456789abcdef", min_size=64, max_size=64) | st.text(
 
 @pytest.fixture
 def visitor(rt):
-    return wsgi.create_app(rt).test_client()
+    return standing.application(rt).test_client()
 
 
 def test_nobody_else_is_heard(rt, visitor, amina, wait, counts):
