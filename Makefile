@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 PEERS := .venv-peers
 # On a machine with more than two cores: make test JOBS=8
 JOBS ?= 2
+# Tests and the demo start dozens of processes: without kept bytecode each compiles the house anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-long test-peers test-browser check format-check lint types imports format \
