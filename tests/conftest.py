@@ -83,8 +83,7 @@ def house(config: Config) -> Iterator[Runtime]:
     rt.senders = {}
     runtime.install(rt)
     yield rt
-    rt.engine.dispose()
-    rt.redis.close()
+    standing.ended(rt)
 
 
 @pytest.fixture(autouse=True)

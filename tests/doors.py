@@ -30,5 +30,4 @@ def open_house(config: Config, port: int) -> Iterator[Runtime]:
     server.shutdown()
     serving.join()
     server.server_close()
-    rt.engine.dispose()
-    rt.redis.close()
+    standing.ended(rt)

@@ -15,6 +15,7 @@ from alembic.config import Config as Alembic
 from core.config import Config
 from demo import settings
 from demo.engines import Urls, running
+from tests import standing
 
 WIPE = Path(__file__).parent / "wipe.sql"
 ADMIN_DATABASE = "postgres"  # where one connects to create another
@@ -73,6 +74,7 @@ class Slate:
         """The addresses of a house in which nothing has happened yet."""
         self.wipes += 1
         if self.owner is None or self.wipes > MOST_WIPES or not self._wiped():
+            standing.forget()
             self.close()
             # By the same name, so that an engine that knows it can be used again.
             self.urls = self.lease.enter_context(self.ground.clone("slate"))
@@ -86,7 +88,7 @@ class Slate:
 
     def _wiped(self) -> bool:
         with contextlib.suppress(psycopg2.Error), self.owner.cursor() as cursor:
-            cursor.execute("SELECT kept.wipe()")
+            cursor.execute("SELECT kept.wipe(%s)", (standing.backends(),))
             return bool(cursor.fetchone()[0])
         return False
 

@@ -36,7 +36,8 @@ CREATE FUNCTION kept.schema_mark() RETURNS text LANGUAGE sql AS $$
 $$;
 
 -- Rows, sequences and strangers' connections go; false where only a new database would do.
-CREATE FUNCTION kept.wipe() RETURNS boolean LANGUAGE plpgsql AS $$
+-- Those of the tests themselves stay where they are at rest.
+CREATE FUNCTION kept.wipe(p_ours integer[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   name text;
   filled boolean;
@@ -45,7 +46,8 @@ BEGIN
     RETURN false;
   END IF;
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid();
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+      AND NOT (pid = ANY (p_ours) AND state = 'idle');
   SET LOCAL lock_timeout = '2s';
   SET LOCAL session_replication_role = replica; -- no trigger guards a row, no reference its order
   FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
