@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import cast, func, select
 from sqlalchemy.orm import Session
 
-from core import landings, notices, paybills, receipts
+from core import landings, notices, paybills, receipts, restored
 from core.base import Small
 from core.config import Config
 from core.customers import Customer
@@ -85,8 +85,11 @@ def take_line(
     M-PESA is asked about it, and its answer, or two people, book it: `claimed`, `again` where it
     was before, `duplicate` where the receipt is registered.
     """
-    if receipts.find(tx, receipt) is not None:
-        return "duplicate"
+    if (known := receipts.find(tx, receipt)) is not None:
+        if not known.is_unmade:
+            return "duplicate"
+        receipts.ask_again(tx, receipt, now=now)
+        return "claimed"
     claim = receipts.claim(
         tx, None, receipt=receipt, amount=amount, phone=payer, source=Source.STATEMENT,
         at=min(at, now), now=now, shortcode=shortcode, bill_ref=account,
@@ -172,9 +175,11 @@ def _known(
     if not _same_owner(tx, known, paid):
         log.error("receipt told for somebody else", receipt=paid.receipt, channel=source.name)
         return "conflict"
-    if known.reversed_at and known.reversed_by == Source.STAFF and source in receipts.ASKED:
-        # Two people took it out of our books, and M-PESA has it in its own: one of them errs.
-        log.error("payment that staff took back is told of", receipt=paid.receipt)
+    if known.is_unmade and source in receipts.ASKED:
+        verdict = restored.book(tx, known, paid.amount, source=source, now=now)
+        receipts.enrich(tx, paid.receipt, payer=paid.payer, bill_ref=paid.bill_ref)
+        _settle_claims(tx, paid.receipt, now=now)
+        return verdict
     if source == known.source:
         return "again"
     word = receipts.agree if source is Source.C2B else receipts.confirm

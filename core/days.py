@@ -149,6 +149,7 @@ COLUMNS = {
     "charges": (16,),
     "sent_back": (17,),
     "reversed": (19,),
+    "restored": (23,),
 }
 SUMS = ", ".join(
     f"coalesce(sum(amount) FILTER (WHERE kind IN ({', '.join(map(str, kinds))})), 0) AS {name}"

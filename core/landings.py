@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from core import by_hand, ledger, messages, orders, receipts
+from core import by_hand, ledger, messages, orders, receipts, restored
 from core.config import Config
 from core.customers import Customer
 from core.notices import OK, PushNotice, StatusNotice, same_party, same_phone
@@ -346,6 +346,8 @@ def _confirm(
         )  # fmt: skip
     elif known.deposit_id != deposit.id:
         verdict = "conflict"
+    elif known.is_unmade:
+        verdict = restored.book(tx, known, notice.amount, source=Source.STATUS, now=now)
     else:
         verdict = receipts.confirm(
             tx, receipt=claim.receipt, shortcode=deposit.shortcode, amount=notice.amount,

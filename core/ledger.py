@@ -81,6 +81,7 @@ class TransferKind(IntEnum):
     FROZEN = 20  # wallet or receivable -> disputed
     THAWED = 21  # disputed -> wallet
     PAID_LATE = 22  # disputed -> M-PESA
+    RESTORED = 23  # M-PESA proved a payment that had been taken back as never made
 
 
 class Account(Base):

@@ -173,9 +173,11 @@ FILING = text("""
       FROM transfer t
       LEFT JOIN deposit d ON t.kind = 9 AND d.id = t.ref
       LEFT JOIN mpesa_receipt e ON e.deposit_id = d.id
-                                AND ledger_key(d.key, 'excise:' || e.receipt) = t.key
+                                AND t.key IN (ledger_key(d.key, 'excise:' || e.receipt),
+                                              ledger_key(ledger_row_key(23, e.transfer_id, 0),
+                                                         'excise'))
       LEFT JOIN payout p ON t.kind = 10 AND p.id = t.ref
-      LEFT JOIN mpesa_receipt r ON t.kind = 19 AND r.transfer_id = t.ref
+      LEFT JOIN mpesa_receipt r ON t.kind = 19 AND t.ref IN (r.transfer_id, r.restored_id)
      WHERE (t.kind IN (9, 10)
             OR (t.kind = 19 AND t.debit_account IN (SELECT id FROM account WHERE kind = 23)))
        AND (t.event_at AT TIME ZONE 'Africa/Nairobi')::date BETWEEN :since AND :until

@@ -167,7 +167,11 @@ RECEIPTS = text("""
             UNION ALL
             SELECT * FROM mpesa_receipt x WHERE t.kind = 18 AND x.attached_id = t.id
             UNION ALL
-            SELECT * FROM mpesa_receipt x WHERE t.kind = 19 AND x.transfer_id = t.ref) r ON true
+            SELECT * FROM mpesa_receipt x WHERE t.kind = 19 AND x.transfer_id = t.ref
+            UNION ALL
+            SELECT * FROM mpesa_receipt x WHERE t.kind = 19 AND x.restored_id = t.ref
+            UNION ALL
+            SELECT * FROM mpesa_receipt x WHERE t.kind = 23 AND x.restored_id = t.id) r ON true
       LEFT JOIN deposit d ON d.id = r.deposit_id
       LEFT JOIN receipt_claim c ON c.receipt = r.receipt AND c.deposit_id = r.deposit_id
      WHERE t.id = ANY (:ids)
@@ -231,8 +235,8 @@ LEVIES = text("""
     SELECT t.id AS transfer, min(r.receipt) AS receipt, sum(x.amount)::bigint AS of,
            min(d.ref) AS ref
       FROM transfer t
-      LEFT JOIN transfer x ON x.event_id = t.event_id AND x.kind IN (1, 18)
-      LEFT JOIN mpesa_receipt r ON r.transfer_id = x.id OR r.attached_id = x.id
+      LEFT JOIN transfer x ON x.event_id = t.event_id AND x.kind IN (1, 18, 23)
+      LEFT JOIN mpesa_receipt r ON x.id IN (r.transfer_id, r.attached_id, r.restored_id)
       LEFT JOIN deposit d ON d.id = r.deposit_id
      WHERE t.id = ANY (:ids)
      GROUP BY t.id
@@ -277,7 +281,14 @@ DEBTS = text("""
 
 SORTS: tuple[tuple[frozenset[int], Any, Trace], ...] = (
     (
-        frozenset({TransferKind.DEPOSIT, TransferKind.ATTACHED, TransferKind.REVERSED}),
+        frozenset(
+            {
+                TransferKind.DEPOSIT,
+                TransferKind.ATTACHED,
+                TransferKind.REVERSED,
+                TransferKind.RESTORED,
+            }
+        ),
         RECEIPTS,
         _receipt,
     ),

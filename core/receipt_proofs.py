@@ -23,15 +23,23 @@ WAITING = """
                    FROM transfer t LEFT JOIN account a ON a.id = t.debit_account
                   WHERE t.kind = 18) t ON t.id = r.attached_id
      WHERE r.receipt IS NULL OR t.id IS NULL
-        OR (t.amount, t.credit_account, t.held) IS DISTINCT FROM (r.amount, r.account_id, 25)
+        OR (t.amount, t.held) IS DISTINCT FROM (r.amount, 25)
+        OR (t.credit_account IS DISTINCT FROM r.account_id AND r.restored_id IS NULL)
 """
 
-# M-PESA takes back what it brought: a receipt whole, from its owner and nobody else.
+# M-PESA takes back what it brought: a receipt whole, from its owner and nobody else. What was
+# restored had been taken back before, and may be once more.
 TAKEN_BACK = """
     SELECT r.receipt, r.amount, t.cents AS moved
-      FROM (SELECT r.*, a.kind AS held, a.customer_id AS whose
-              FROM mpesa_receipt r LEFT JOIN account a ON a.id = r.account_id
-             WHERE r.reversed_at IS NOT NULL) r
+      FROM (SELECT r.receipt, r.amount, r.shortcode, c.transfer_id, a.customer_id AS whose
+              FROM mpesa_receipt r
+             CROSS JOIN LATERAL
+                   (SELECT r.transfer_id WHERE r.restored_id IS NOT NULL
+                                            OR r.reversed_at IS NOT NULL
+                    UNION ALL
+                    SELECT r.restored_id WHERE r.restored_id IS NOT NULL
+                                           AND r.reversed_at IS NOT NULL) c
+              LEFT JOIN account a ON a.id = r.account_id) r
       FULL JOIN (SELECT t.ref, sum(t.amount) AS cents, min(d.customer_id) AS first,
                         max(d.customer_id) AS last, min(c.shortcode) AS shortcode,
                         bool_and(c.kind = 10) AS through
@@ -58,4 +66,18 @@ REFUNDS = """
      WHERE f.id IS NULL OR t.id IS NULL OR t.ref <> f.id OR t.key <> ledger_key(f.key, 'paid')
         OR (t.amount, f.brought, t.debit_account)
            IS DISTINCT FROM (f.amount, f.amount, f.account_id)
+"""
+
+# What two people took back as never made came once more only where the books say so: whole, through
+# M-PESA, to where the receipt's money is, or was until its owner was found.
+RESTORED = """
+    SELECT r.receipt, r.amount, t.amount AS moved
+      FROM (SELECT * FROM mpesa_receipt WHERE restored_id IS NOT NULL) r
+      FULL JOIN (SELECT t.id, t.amount, t.credit_account, a.kind AS through, a.shortcode
+                   FROM transfer t LEFT JOIN account a ON a.id = t.debit_account
+                  WHERE t.kind = 23) t ON t.id = r.restored_id
+     WHERE r.receipt IS NULL OR t.id IS NULL
+        OR (t.amount, t.through, t.shortcode) IS DISTINCT FROM (r.amount, 10, r.shortcode)
+        OR (t.credit_account IS DISTINCT FROM r.account_id
+            AND coalesce(r.attached_id, 0) < r.restored_id)
 """

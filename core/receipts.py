@@ -84,6 +84,7 @@ class MpesaReceipt(Base):
         CheckConstraint(
             "reversed_at IS NULL OR (direction = 1 AND reversed_by IS NOT NULL)", name="reversed"
         ),
+        CheckConstraint("restored_id IS NULL OR unmade_at IS NOT NULL", name="restored"),
         Index("ix_mpesa_receipt_deposit_id", "deposit_id"),
         Index(
             "ix_mpesa_receipt_reversed", "customer_id", postgresql_where="reversed_at IS NOT NULL"
@@ -117,6 +118,13 @@ class MpesaReceipt(Base):
     reversed_at: Mapped[datetime | None]  # M-PESA took it back
     reversed_by: Mapped[int | None] = mapped_column(Small)
     reversal: Mapped[str | None] = mapped_column(unique=True)  # the reversal's own receipt
+    unmade_at: Mapped[datetime | None]  # two people ruled that there was no such payment
+    restored_id: Mapped[int | None] = mapped_column(unique=True)  # by which it came all the same
+
+    @property
+    def is_unmade(self) -> bool:
+        """Whether its money was taken back as never paid, and nothing has proved it since."""
+        return self.reversed_at is not None and self.unmade_at is not None and not self.restored_id
 
 
 class ReceiptClaim(Base):
@@ -269,6 +277,12 @@ def claims(tx: Session, receipt: str) -> Sequence[ReceiptClaim]:
 def close(claim: ReceiptClaim, state: ClaimState, *, now: datetime) -> None:
     """Ask no more about a claim."""
     claim.state, claim.ask_at, claim.ended_at = state, None, now
+
+
+def ask_again(tx: Session, receipt: str, *, now: datetime) -> None:
+    """Have M-PESA asked anew, from now on, about what was claimed of a receipt."""
+    for one in claims(tx, receipt):
+        one.state, one.ask_at, one.ended_at, one.asked = ClaimState.WAITING, now, None, 0
 
 
 def unconfirmed(tx: Session, customer_id: int) -> Cents:

@@ -35,7 +35,7 @@ def book(
     `again`, `unknown`, `outgoing`, or `refund`: the house is sending it back itself, and nothing is
     moved.
     """
-    took = func.receipt_reverse(receipt, reversal, cast(int(source), Small), min(at, now))
+    took = func.receipt_reverse(receipt, reversal, cast(int(source), Small), min(at, now), never)
     row = tx.execute(select(took.table_valued("verdict", "taken", "owed"))).one()
     if row.verdict == "reversed":
         for claim in receipts.claims(tx, receipt):

@@ -60,6 +60,7 @@ MOVES: dict[Kind, tuple[TransferKind, ...]] = {
         TransferKind.EXCISE,
         TransferKind.ATTACHED,
         TransferKind.REVERSED,
+        TransferKind.RESTORED,
     ),
     Kind.BET: (TransferKind.STAKE, TransferKind.WON, TransferKind.REFUND, TransferKind.REVERSAL),
     Kind.PAYOUT: (
@@ -87,6 +88,7 @@ WORDS: dict[int, str] = {
     TransferKind.REPAYMENT: "repaid",
     TransferKind.ATTACHED: "deposit",
     TransferKind.REVERSED: "reversed",
+    TransferKind.RESTORED: "restored",
     TransferKind.FROZEN: "frozen",
     TransferKind.THAWED: "thawed",
 }
@@ -203,7 +205,8 @@ def short(tx: Session, customer_id: int, lang: str) -> dict[str, Any] | None:
 LINES = text("""
     WITH moves AS (
       SELECT m.seq, m.kind, m.amount, m.balance, m.event_at AS at, m.ref, g.code, NULL AS name,
-             coalesce(r.receipt, late.receipt, o.receipt) AS receipt, o.failure AS reason, s.state
+             coalesce(r.receipt, proved.receipt, late.receipt, o.receipt) AS receipt,
+             o.failure AS reason, s.state
         FROM (SELECT id, credit_seq AS seq, kind, amount, credit_balance_after AS balance, event_at,
                      ref
                 FROM transfer WHERE credit_account = :wallet AND credit_seq < :seq
@@ -212,6 +215,8 @@ LINES = text("""
                 FROM transfer WHERE debit_account = :wallet AND debit_seq < :seq) m
         LEFT JOIN mpesa_receipt r
           ON r.transfer_id = CASE m.kind WHEN 1 THEN m.id WHEN 19 THEN m.ref END
+        LEFT JOIN mpesa_receipt proved
+          ON proved.restored_id = CASE m.kind WHEN 23 THEN m.id WHEN 19 THEN m.ref END
         LEFT JOIN mpesa_receipt late ON late.attached_id = CASE m.kind WHEN 18 THEN m.id END
         LEFT JOIN payout o ON m.kind IN (6, 8, 10, 20, 21) AND o.id = m.ref
         LEFT JOIN bet b ON m.kind IN (2, 3, 4, 12) AND b.id = m.ref

@@ -164,6 +164,7 @@ RECEIPTS = """
                 ON r.receipt = l.receipt AND r.shortcode = l.shortcode
                AND r.amount = abs(l.amount)
                AND r.direction = CASE WHEN l.amount > 0 THEN 1 ELSE 2 END
+               AND NOT (r.unmade_at IS NOT NULL AND r.reversed_at IS NOT NULL)
              WHERE l.state = 1 AND l.bucket IN (3, 5) AND l.account = 'utility'
                AND NOT EXISTS (SELECT FROM statement_line m
                                 WHERE m.receipt = l.receipt AND m.bucket = 1)
@@ -211,6 +212,8 @@ REASONS = """
     UPDATE statement_line l SET why = fresh.why
       FROM (SELECT l.id,
                    CASE WHEN m.id IS NOT NULL THEN 'second'
+                        WHEN r.unmade_at IS NOT NULL AND r.reversed_at IS NOT NULL
+                         AND r.amount = l.amount THEN 'unknown'
                         WHEN r.receipt IS NOT NULL THEN 'amount' ELSE 'unknown' END AS why
               FROM statement_line l
               LEFT JOIN mpesa_receipt r ON r.receipt = l.receipt

@@ -22,6 +22,7 @@ from core import (
     receipts,
     refund_results,
     refunds,
+    restored,
     reversals,
     rights,
 )
@@ -189,6 +190,7 @@ def _content(tx: Session, receipt: str, act: str, wishes: Mapping[str, Any]) -> 
             "customer": known.customer_id,
             "confirmed": known.confirmed_at is not None,
             "reversed": known.reversed_at is not None,
+            "unmade": known.is_unmade,
         }
     return {
         "receipt": receipt, "act": act, "wishes": dict(wishes), "kept": kept, "claims": claims
@@ -200,7 +202,8 @@ def _check(tx: Session, content: Mapping[str, Any], *, config: Config) -> None:
     act, kept, wishes = content["act"], content["kept"], content["wishes"]
     if act not in ACTS or (not kept and (act in BOOKED or not content["claims"])):
         raise Refusal("staff.receipt_unknown", receipt=content["receipt"])
-    if kept.get("reversed") or kept.get("held") == "sent":
+    over = kept.get("reversed") and not (act == "real" and kept["unmade"])
+    if over or kept.get("held") == "sent":
         raise Refusal("staff.receipt_elsewhere", receipt=content["receipt"])
     if act in ("attach", "refund"):
         _check_move(tx, content)
@@ -292,10 +295,13 @@ def _real(tx: Session, content: Mapping[str, Any], *, now: datetime, config: Con
     if content["kept"]:
         known = receipts.find(tx, receipt)
         assert known is not None, "it was looked at a moment ago"
-        verdict = receipts.confirm(
-            tx, receipt=receipt, shortcode=known.shortcode, amount=known.amount,
-            source=Source.STAFF,
-        )  # fmt: skip
+        if known.is_unmade:
+            verdict = restored.book(tx, known, known.amount, source=Source.STAFF, now=now)
+        else:
+            verdict = receipts.confirm(
+                tx, receipt=receipt, shortcode=known.shortcode, amount=known.amount,
+                source=Source.STAFF,
+            )  # fmt: skip
         for one in receipts.claims(tx, receipt):
             receipts.close(one, ClaimState.CONFIRMED, now=now)
         return verdict

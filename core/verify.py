@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from core.payment_proofs import DISPUTED, PAYOUTS, PENDING, RECEIPTS, STATED, UTILITY
-from core.receipt_proofs import REFUNDS, TAKEN_BACK, WAITING
+from core.receipt_proofs import REFUNDS, RESTORED, TAKEN_BACK, WAITING
 from core.runtime import Runtime
 
 SHOWN = 10  # offending rows named for each invariant; one is enough to stop payouts
@@ -298,6 +298,7 @@ INVARIANTS: tuple[tuple[int, str, str], ...] = (
     (5, "what is disputed belongs to open incidents", DISPUTED),
     (5, "what waits for its owner is what its receipts say", WAITING),
     (5, "what M-PESA took back is what it had brought", TAKEN_BACK),
+    (5, "what was restored had been taken back", RESTORED),
     (5, "a refund is paid once", REFUNDS),
     (5, "what the statement agreed with has not changed", STATED),
     (6, "the M-PESA account is receipts in less receipts out", UTILITY),

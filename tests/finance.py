@@ -4,9 +4,12 @@ import uuid
 
 from sqlalchemy import text
 
-from core import statement_import, statement_items, treasury
+from core import levies, statement_import, statement_items, treasury
+from core.levies import Levy
 from core.money import Cents
+from core.staff import Role
 from demo.settings import PAYBILL
+from tests import games, people
 
 
 def bring_in(rt, finance, content, **more):
@@ -62,3 +65,16 @@ def post(rt, finance, act, shillings, reference, *, shortcode=PAYBILL, on=None):
 def sweep_lines(rt):
     with rt.transaction() as tx:
         statement_items.sweep(tx, rt.now(), rt.config)
+
+
+def excise(rt, wait, points):
+    """From now on so many hundredths of a percent are taken of deposits."""
+    maker, checker = (people.member(rt, name, Role.FINANCE) for name in ("njeri", "ali"))
+    with rt.transaction() as tx:
+        proposal = levies.propose(
+            tx, {Levy.EXCISE: points}, starts=rt.now() + games.HOUR, note="", by=maker,
+            now=rt.now(), config=rt.config,
+        )  # fmt: skip
+    with rt.transaction() as tx:
+        levies.approve(tx, seen_hash=proposal.content_hash, by=checker, now=rt.now())
+    wait(hours=2)

@@ -53,6 +53,14 @@ BEGIN
   SELECT w.balance INTO balance FROM wallet w WHERE w.customer_id = intent.customer_id;
 END $$;
 
+-- Whether money that comes for the customer may be played with; what may not is owed back.
+CREATE OR REPLACE FUNCTION customer_may_play(p_customer bigint) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL
+         AND (c.excluded_until IS NULL OR c.excluded_until <= app_now())
+    FROM customer c WHERE c.id = p_customer
+$$;
+
 -- Moves a receipt's money to its customer, and ends its intent: the wallet, less excise, or what is
 -- due back to somebody who may not play.
 CREATE OR REPLACE FUNCTION receipt_give(
@@ -67,9 +75,7 @@ BEGIN
   SELECT * INTO STRICT intent FROM deposit WHERE id = p_deposit;
   -- The wallet first, as an exclusion does: this credit is before it, or sees it.
   PERFORM FROM wallet WHERE customer_id = intent.customer_id FOR UPDATE;
-  SELECT c.standing = 2 AND c.kyc_verified_at IS NOT NULL
-         AND (c.excluded_until IS NULL OR c.excluded_until <= app_now())
-    INTO STRICT may_play FROM customer c WHERE c.id = intent.customer_id;
+  may_play := customer_may_play(intent.customer_id);
   UPDATE deposit
      SET state = 9, credited_at = coalesce(credited_at, app_now()), code = '0', reason = NULL,
          ask_at = NULL
@@ -174,12 +180,13 @@ BEGIN
 END $$;
 
 -- M-PESA took a payment back, or it never was one: our books follow. From a wallet as far as that
--- reaches, with payouts that have surely not left; the rest is what the customer owes. Verdicts:
+-- reaches, with payouts that have surely not left; the rest is what the customer owes. With p_unmade
+-- there was no such payment, say two people, whom M-PESA may prove wrong (receipt_restore). Verdicts:
 -- 'reversed', 'again', 'unknown', 'outgoing' (a payment of ours), 'refund' (a refund of ours is
 -- under way or paid: that has to be ended first, nothing is moved).
 CREATE OR REPLACE FUNCTION receipt_reverse(
   p_receipt text, p_reversal text, p_source smallint, p_event_at timestamptz,
-  OUT verdict text, OUT taken bigint, OUT owed bigint
+  p_unmade boolean DEFAULT false, OUT verdict text, OUT taken bigint, OUT owed bigint
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -187,6 +194,7 @@ DECLARE
   held smallint;
   through bigint;
   levy bigint := 0;
+  came bigint;
   event uuid;
 BEGIN
   taken := 0;
@@ -199,10 +207,15 @@ BEGIN
   IF verdict <> 'reversed' THEN RETURN; END IF;
   SELECT kind INTO STRICT held FROM account WHERE id = kept.account_id;
   through := ledger_account(10::smallint, NULL, NULL, kept.shortcode);
-  event := ledger_row_key(19, kept.transfer_id, 0);
+  came := coalesce(kept.restored_id, kept.transfer_id);
+  event := ledger_row_key(19, came, 0);
   IF held = 1 THEN
     SELECT coalesce(sum(t.amount), 0) INTO levy
-      FROM deposit d JOIN transfer t ON t.key = ledger_key(d.key, 'excise:' || p_receipt)
+      FROM deposit d
+      JOIN transfer t
+        ON t.key = CASE WHEN kept.restored_id IS NULL OR kept.attached_id > kept.restored_id
+                        THEN ledger_key(d.key, 'excise:' || p_receipt)
+                        ELSE ledger_key(ledger_row_key(23, kept.transfer_id, 0), 'excise') END
      WHERE d.id = kept.deposit_id;
     taken := wallet_gather(kept.customer_id, kept.amount - levy);
     owed := kept.amount - levy - taken;
@@ -211,21 +224,22 @@ BEGIN
   END IF;
   IF taken > 0 THEN
     PERFORM ledger_move(event, 19::smallint, kept.account_id, through, taken, event,
-                        kept.transfer_id, p_event_at);
+                        came, p_event_at);
   END IF;
   IF owed > 0 THEN
-    PERFORM ledger_move(ledger_row_key(19, kept.transfer_id, 1), 19::smallint,
+    PERFORM ledger_move(ledger_row_key(19, came, 1), 19::smallint,
                         ledger_account(30::smallint, kept.customer_id, NULL, NULL), through, owed,
-                        event, kept.transfer_id, p_event_at);
+                        event, came, p_event_at);
     UPDATE wallet w SET owed = w.owed + receipt_reverse.owed WHERE w.customer_id = kept.customer_id;
   END IF;
   IF levy > 0 THEN  -- there was no deposit, so there is no tax on it
-    PERFORM ledger_move(ledger_row_key(19, kept.transfer_id, 2), 19::smallint,
+    PERFORM ledger_move(ledger_row_key(19, came, 2), 19::smallint,
                         ledger_account(23::smallint, NULL, NULL, NULL), through, levy, event,
-                        kept.transfer_id, p_event_at);
+                        came, p_event_at);
   END IF;
   UPDATE mpesa_receipt
-     SET reversed_at = app_now(), reversed_by = p_source, reversal = p_reversal
+     SET reversed_at = app_now(), reversed_by = p_source, reversal = p_reversal,
+         unmade_at = CASE WHEN p_unmade THEN app_now() ELSE unmade_at END
    WHERE receipt = p_receipt;
 END $$;
 

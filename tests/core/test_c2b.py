@@ -1,7 +1,6 @@
 """Money that is paid by hand: to a phone, to a reference, to nobody; told once or many times."""
 
 import pytest
-from structlog.testing import capture_logs
 
 from core import c2b, deposits
 from core.ledger import AccountKind
@@ -278,17 +277,6 @@ def test_what_m_pesa_denied_is_not_confirmed_by_who_spoke_unasked(rt, amina, dar
     with rt.transaction() as tx:
         assert c2b.take_pull_row(tx, paybill.row(asked.ref), rt.now()) == "confirmed"
     assert teller.unconfirmed(rt, amina) == 0
-
-
-def test_m_pesas_own_word_against_two_people_is_loud(rt, amina, daraja):
-    paybill.pay(rt, "0712000001")
-    assert paybill.decide(rt, "never") == "reversed"
-
-    with capture_logs() as logged, rt.transaction() as tx:
-        assert c2b.take_pull_row(tx, paybill.row("0712000001"), rt.now()) == "again"
-
-    assert "payment that staff took back is told of" in [line["event"] for line in logged]
-    assert mpesa.balance(rt, amina) == 1_000_00
 
 
 def test_a_statement_line_credits_nothing_and_has_m_pesa_asked(rt, amina, daraja):

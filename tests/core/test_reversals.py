@@ -5,11 +5,10 @@ from sqlalchemy import select
 
 from core import explain, ledger, levies, statement
 from core.ledger import AccountKind
-from core.levies import Levy
 from core.payments import PayoutState
 from core.receipts import MpesaReceipt, Source
 from core.refund_rows import RefundState
-from tests import cashier, games, mpesa, paybill, people, teller
+from tests import cashier, finance, games, mpesa, paybill, teller
 from tests.paybill import RECEIPT, REVERSAL
 
 
@@ -65,15 +64,7 @@ def test_a_payout_that_has_not_left_is_stopped_for_it(rt, amina, daraja, paid):
 
 
 def test_the_excise_on_it_is_no_excise(rt, amina, daraja, wait):
-    with rt.transaction() as tx:
-        maker, checker = (people.member(rt, name, "finance") for name in ("njeri", "ali"))
-        proposal = levies.propose(
-            tx, {Levy.EXCISE: 500}, starts=rt.now() + games.HOUR, note="", by=maker, now=rt.now(),
-            config=rt.config,
-        )  # fmt: skip
-    with rt.transaction() as tx:
-        levies.approve(tx, seen_hash=proposal.content_hash, by=checker, now=rt.now())
-    wait(hours=2)
+    finance.excise(rt, wait, 500)
     told = paybill.confirmation("0712000001") | {"TransTime": ""}
     assert mpesa.post(rt, "c2b_confirm", told) == "credited"
     assert mpesa.balance(rt, amina) == 1_095_00

@@ -97,6 +97,12 @@ BREAKS: dict[str, tuple[str, ...]] = {
                                       event_at, created_at, reversed_at, reversed_by)
            VALUES ('RKA0000007', 1, '600000', 100, 2, 999999, now(), now(), now(), 8)""",
     ),
+    "what was restored had been taken back": (
+        "UPDATE transfer SET kind = 23 WHERE kind = 11",
+        """INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, restored_id,
+                                      event_at, created_at, unmade_at)
+           VALUES ('RKA0000003', 1, '600000', 100, 2, 999999, now(), now(), now())""",
+    ),
     "a refund is paid once": (
         "UPDATE transfer SET kind = 17 WHERE kind = 11",
         """INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, event_at,

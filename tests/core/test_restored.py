@@ -1,0 +1,193 @@
+"""Payments that two people ruled never made, and M-PESA proves: each is credited again, once."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+from core import c2b, explain, ledger, levies, statement
+from core.errors import Refusal
+from core.ledger import AccountKind
+from core.receipts import ClaimState, Source
+from core.statement_lines import Bucket, StatementLine
+from demo.settings import PAYBILL
+from tests import cashier, finance, games, mpesa, paybill, teller
+from tests.paybill import RECEIPT
+from tests.portal import Move
+from tests.portal import statement as statement_file
+
+
+@pytest.fixture
+def daraja(rt):
+    return mpesa.Daraja(rt)
+
+
+@pytest.fixture
+def unmade(rt, amina, daraja):
+    """KES 100 of Amina's that two people took back; M-PESA has been asked, and has not answered."""
+    paybill.pay(rt, "0712000001")
+    mpesa.sweep(rt)
+    assert paybill.decide(rt, "never") == "reversed"
+    assert mpesa.balance(rt, amina) == 1_000_00
+
+
+def test_a_status_answer_proves_it(rt, amina, daraja, unmade):
+    said = [paybill.answer(rt, daraja) for _ in range(2)]
+
+    assert said == ["credited", "again"]
+    assert mpesa.balance(rt, amina) == 1_100_00
+    kept = paybill.registered(rt)
+    assert (kept.confirmed_by, kept.reversed_at) == (Source.STATUS, None)
+    assert mpesa.texts(rt, amina)[-1] == "money.deposit_restored"
+    assert {claim.state for claim in paybill.claims(rt)} == {ClaimState.CONFIRMED}
+    assert pulled(rt) == "again"
+    assert cashier.withdraw(rt, amina, 1_100)
+    assert teller.clean(rt)
+
+
+def test_a_pull_row_proves_it_and_every_line_is_told(rt, amina, daraja, unmade):
+    with capture_logs() as logged:
+        said = [pulled(rt), pulled(rt), paybill.answer(rt, daraja)]
+
+    assert said == ["credited", "again", "again"]
+    assert "payment that staff took back is told of" in [line["event"] for line in logged]
+
+    assert mpesa.balance(rt, amina) == 1_100_00
+    with rt.transaction() as tx:
+        told = explain.Explanation(tx, amina.id)
+        _, *lines = [(one.kind, one.origin.get("receipt"), one.problems) for one in told.lines()]
+        page = statement.page(tx, amina.id, kind=statement.Kind.DEPOSIT)
+    assert lines == [(kind, RECEIPT, ()) for kind in ("deposit", "reversed", "restored")]
+    assert [(one.word, one.amount, one.receipt) for one in page.lines] == [
+        ("restored", 100_00, RECEIPT), ("reversed", -100_00, RECEIPT), ("deposit", 100_00, RECEIPT)
+    ]  # fmt: skip
+    assert teller.clean(rt)
+
+
+def test_what_was_owed_for_it_is_repaid_by_it(rt, amina, daraja, wanjiku):
+    paybill.pay(rt, "0712000001")
+    mpesa.sweep(rt)
+    games.placed(rt, amina, games.derby(rt, wanjiku), 1, 1_050)
+    paybill.decide(rt, "never")
+    assert (mpesa.balance(rt, amina), owed(rt, amina)) == (0, 50_00)
+    teller.exclude(rt, amina)  # what was played with does not go back whole
+
+    assert paybill.answer(rt, daraja) == "credited"
+
+    assert (mpesa.balance(rt, amina), owed(rt, amina)) == (50_00, 0)
+    assert mpesa.texts(rt, amina)[-1] == "money.deposit_restored_owed"
+    assert teller.clean(rt)
+
+
+def test_who_may_not_play_now_is_owed_it_back(rt, amina, daraja, unmade):
+    teller.exclude(rt, amina)
+
+    assert pulled(rt) == "refund_due"
+
+    assert mpesa.balance(rt, amina) == 1_000_00
+    assert paybill.held(rt, AccountKind.REFUND_DUE, amina) == 100_00
+    assert mpesa.texts(rt, amina)[-1] == "money.deposit_refund_due"
+    mpesa.sweep(rt)
+    assert len(daraja.requests("reversal")) == 1
+    assert teller.clean(rt)
+
+
+def test_what_was_nobodys_is_nobodys_again(rt, amina, daraja):
+    paybill.pay(rt, "rent")
+    mpesa.sweep(rt)
+    paybill.decide(rt, "never")
+    assert paybill.held(rt) == 0
+
+    assert paybill.answer(rt, daraja) == "suspense"
+
+    assert paybill.held(rt) == 100_00
+    assert paybill.decide(rt, "attach", to="0712000001") == "credited"
+    assert mpesa.balance(rt, amina) == 1_100_00
+    assert paybill.reversed_by_mpesa(rt) == "reversed"
+    assert mpesa.balance(rt, amina) == 1_000_00
+    assert teller.clean(rt)
+
+
+def test_two_people_who_erred_say_that_it_is_real(rt, amina, daraja, unmade):
+    assert paybill.decide(rt, "real") == "credited"
+
+    assert mpesa.balance(rt, amina) == 1_100_00
+    assert paybill.registered(rt).confirmed_by == Source.STAFF
+    with pytest.raises(Refusal, match="receipt_certain"):
+        paybill.propose(rt, "never")
+    assert teller.clean(rt)
+
+
+def test_m_pesa_may_take_it_back_in_earnest_afterwards(rt, amina, daraja, wait):
+    finance.excise(rt, wait, 500)
+    told = paybill.confirmation("0712000001") | {"TransTime": ""}
+    assert mpesa.post(rt, "c2b_confirm", told) == "credited"
+    paybill.decide(rt, "never")
+    assert pulled(rt) == "credited"
+    assert mpesa.balance(rt, amina) == 1_095_00
+    assert filed(rt) == (100_00, 5_00)
+
+    assert [paybill.reversed_by_mpesa(rt), pulled(rt)] == ["reversed", "again"]
+
+    assert mpesa.balance(rt, amina) == 1_000_00
+    assert filed(rt) == (0, 0)
+    assert teller.clean(rt)
+
+
+def test_what_m_pesa_reversed_is_not_credited_by_its_row(rt, amina, daraja):
+    """Two people found its reversal: that it was once paid is no news."""
+    paybill.pay(rt, "0712000001")
+    paybill.decide(rt, "reversed")
+    assert pulled(rt) == "again"
+    assert mpesa.balance(rt, amina) == 1_000_00
+
+
+def test_another_amount_proves_nothing(rt, amina, daraja, unmade):
+    assert pulled(rt, amount=200_00) == "mismatch"
+    assert paybill.answer(rt, daraja, amount=200) == "mismatch"
+    assert mpesa.balance(rt, amina) == 1_000_00
+
+
+def test_a_statement_line_of_it_has_m_pesa_asked_again(rt, amina, daraja, unmade, wait):
+    paid_at = paybill.registered(rt).event_at
+    moves = [Move(RECEIPT, 100_00, paid_at, "Pay Bill")]
+    staff = [paybill.finance(rt, name) for name in ("akinyi", "otieno")]
+    finance.bring_in(rt, staff, statement_file(moves, opening=0, shortcode=PAYBILL))
+    finance.sweep_lines(rt)
+    mpesa.sweep(rt)
+
+    assert len(daraja.requests("status_query")) == 2
+    assert paybill.answer(rt, daraja) == "credited"
+    finance.sweep_lines(rt)
+    with rt.transaction() as tx:
+        assert tx.scalars(select(StatementLine.bucket)).one() == Bucket.MATCHED
+    assert teller.clean(rt)
+
+
+@pytest.mark.race
+def test_proofs_at_once_credit_it_once(rt, amina, daraja, unmade):
+    said = teller.at_once(8, lambda _: rt.attempt(
+        lambda tx: c2b.take_pull_row(tx, paybill.row("0712000001"), rt.now())))  # fmt: skip
+
+    assert sorted(said) == ["again"] * 7 + ["credited"]
+    assert mpesa.balance(rt, amina) == 1_100_00
+    assert teller.clean(rt)
+
+
+def pulled(rt, **more):
+    with rt.transaction() as tx:
+        return c2b.take_pull_row(tx, paybill.row("0712000001", **more), rt.now())
+
+
+def owed(rt, customer):
+    with rt.transaction() as tx:
+        return ledger.owed(tx, customer.id)
+
+
+def filed(rt):
+    with rt.transaction() as tx:
+        today = rt.now().date()
+        day = timedelta(days=1)
+        lines = levies.filing(tx, since=today - day, until=today + day)
+    return sum(line.base for line in lines), sum(line.tax for line in lines)
