@@ -149,7 +149,7 @@ def _incident(tx: Session, proposal: Proposal, yes: Yes) -> Came:
     ended = payout_incidents.approve(
         tx, proposal.content["incident"], seen_hash=yes.seen_hash, by=yes.by, now=yes.now
     )
-    return Came(f"The incident of P{ended.payout_id} has ended.")
+    return Came(f"The incident of {ended.about} has ended.")
 
 
 def _no_incident(tx: Session, proposal: Proposal, yes: Yes, reason: str) -> None:

@@ -104,7 +104,8 @@ def _payout(row: Any) -> Origin:
 
 def _incident(row: Any) -> Origin:
     facts = {
-        "payout": f"P{row.payout}",
+        "payout": row.payout and f"P{row.payout}",
+        "refund": row.refund,
         "incident": row.incident,
         "receipt": row.receipt,
         "of": row.total,
@@ -221,13 +222,12 @@ PAYOUTS = text("""
 
 # What M-PESA paid too much: the part of it the wallet had was set aside, and may have come back.
 INCIDENTS = text("""
-    SELECT t.id AS transfer, o.id AS payout, i.id AS incident, i.receipt,
+    SELECT t.id AS transfer, i.payout_id AS payout, i.refund_id AS refund, i.id AS incident,
+           i.receipt,
            i.frozen + i.owed AS total,
            t.amount = CASE t.kind WHEN 20 THEN i.frozen ELSE i.frozen + i.owed END AS fits
       FROM transfer t
-      JOIN payout o ON o.id = t.ref AND o.customer_id = :customer
-      JOIN payout_incident i
-        ON i.payout_id = o.id AND t.event_id = ledger_key(o.key, 'incident:' || i.receipt)
+      JOIN payout_incident i ON i.key = t.event_id AND i.customer_id = :customer
      WHERE t.id = ANY (:ids)
 """)
 

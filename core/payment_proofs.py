@@ -50,8 +50,11 @@ PAYOUTS = """
             + coalesce(i.taxed, 0) + coalesce(i.late, 0))
     UNION ALL
     SELECT t.ref, NULL, NULL, NULL, t.id
-      FROM transfer t LEFT JOIN payout p ON p.id = t.ref
-     WHERE t.kind IN (6, 7, 8, 10, 20, 21, 22) AND p.id IS NULL
+      FROM transfer t
+      LEFT JOIN payout p ON p.id = t.ref
+      LEFT JOIN payout_incident i
+        ON i.key = t.event_id AND i.kind = 3 AND t.kind IN (20, 21, 22) AND t.ref IS NULL
+     WHERE t.kind IN (6, 7, 8, 10, 20, 21, 22) AND p.id IS NULL AND i.id IS NULL
 """
 
 # What is set aside for incidents is what the open ones say, to the cent and from the right people.
@@ -65,14 +68,17 @@ DISPUTED = """
     UNION ALL
     SELECT i.frozen + i.owed, coalesce(m.cents, 0)
       FROM payout_incident i
-      JOIN payout p ON p.id = i.payout_id
       LEFT JOIN (SELECT t.event_id, sum(t.amount) AS cents, min(a.customer_id) AS customer_id,
                         max(a.customer_id) AS other
                    FROM transfer t JOIN account a ON a.id = t.debit_account
                   WHERE t.kind = 20 GROUP BY t.event_id) m
-        ON m.event_id = ledger_key(p.key, 'incident:' || i.receipt)
+        ON m.event_id = i.key
      WHERE (m.cents, m.customer_id, m.other)
-           IS DISTINCT FROM (i.frozen + i.owed, p.customer_id, p.customer_id)
+           IS DISTINCT FROM (i.frozen + i.owed, i.customer_id, i.customer_id)
+    UNION ALL
+    SELECT i.amount, NULL
+      FROM payout_incident i LEFT JOIN mpesa_receipt r ON r.receipt = i.receipt
+     WHERE i.state = 2 AND (r.direction, r.amount) IS DISTINCT FROM (2::smallint, i.amount)
 """
 
 UTILITY = """
@@ -92,9 +98,11 @@ UTILITY = """
           FROM transfer t
           LEFT JOIN payout p ON p.id = t.ref
           LEFT JOIN refund f ON f.id = t.ref AND f.state = 6 AND t.key = ledger_key(f.key, 'charge')
+          LEFT JOIN refund b ON b.id = t.ref
           LEFT JOIN payout_incident i
-            ON i.payout_id = p.id AND i.state = 2
-           AND t.key = ledger_key(ledger_key(p.key, 'late:' || i.receipt), 'charge')
+            ON i.key = t.event_id AND i.state = 2
+           AND t.key = ledger_key(ledger_key(CASE i.kind WHEN 3 THEN b.key ELSE p.key END,
+                                             'late:' || i.receipt), 'charge')
          WHERE t.kind = 16 AND t.credit_account = a.id
            AND (i.id IS NOT NULL OR f.id IS NOT NULL
                 OR (p.state = 8 AND t.key = ledger_key(p.key, 'charge'))))

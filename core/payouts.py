@@ -16,7 +16,7 @@ from core.base import Small
 from core.config import Config
 from core.customers import Customer
 from core.effects import Channel, Refused
-from core.errors import NotSent, Rejected
+from core.errors import NotSent, Refusal, Rejected
 from core.money import Cents
 from core.outbox import Errand, Outcome, Promise, Sent
 from core.payments import Payout, PayoutAttempt, PayoutPause, PayoutState
@@ -27,6 +27,8 @@ from core.say import say
 from core.staff import Staff
 
 log = structlog.get_logger(__name__)
+
+REFUND_INCIDENT = text("SELECT EXISTS (SELECT FROM payout_incident WHERE state = 1 AND kind = 3)")
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,17 @@ def pause(tx: Session, reason: str, detail: str, *, now: datetime) -> None:
 
 
 def resume(tx: Session, *, by: Staff, now: datetime) -> bool:
-    """Let payouts go again; the sweep sends what was held. False if they were not paused."""
+    """Let payouts go again; the sweep sends what was held. False if they were not paused.
+
+    Raises Refusal while money that was sent back too late is nobody's to answer for.
+    """
     rights.require(by, Right.PAYOUTS_RESUME)
     live = select(PayoutPause).where(PayoutPause.resumed_at.is_(None)).with_for_update()
     found = tx.scalar(live)
     if found is None:
         return False
+    if tx.scalar(REFUND_INCIDENT):
+        raise Refusal("staff.resume_incident")
     found.resumed_at, found.resumed_by = now, by.id
     return True
 

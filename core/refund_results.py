@@ -11,7 +11,17 @@ import structlog
 from sqlalchemy import cast, func, select
 from sqlalchemy.orm import Session
 
-from core import messages, notices, orphans, payout_results, payouts, receipts, refunds, reversals
+from core import (
+    messages,
+    notices,
+    orphans,
+    payout_incidents,
+    payout_results,
+    payouts,
+    receipts,
+    refunds,
+    reversals,
+)
 from core.base import Small
 from core.config import Config
 from core.customers import Customer
@@ -177,28 +187,56 @@ def _take(
 def _paid(
     tx: Session, refund: Refund, receipt: str, source: Source, *, at: datetime | None, now: datetime
 ) -> str:
-    was = refund.state
-    tx.flush()
-    booked = func.refund_paid(refund.id, receipt, cast(int(source), Small), min(at or now, now))
-    verdict = str(tx.scalar(select(booked)))
-    tx.refresh(refund)
+    was, at = refund.state, min(at or now, now)
+    verdict = _book(tx, refund, receipt, source, at=at)
+    if verdict == "incident" and _stopped(tx, refund, now=now):
+        verdict = _book(tx, refund, receipt, source, at=at)
     if verdict == "paid":
         if was == RefundState.FAILED:
             log.error("failed refund was paid", refund_id=refund.id)
         _tell(tx, refund, now=now)
-    elif verdict != "duplicate":
-        if verdict == "incident" and refund.method == Method.REVERSAL:
-            # Our reversal had failed, and somebody has the money since, or is to be sent it: the
-            # payment is undone all the same, and they must not have it too.
-            undone = take_reversal(
-                tx, refund.receipt, source=source, reversal=receipt, at=at or now, now=now
-            )
-            if undone == "again":
-                return undone
-            verdict = undone if undone == "reversed" else verdict
-        # Sent back twice, or under a receipt that is another payment's.
+    elif verdict == "incident":
+        verdict = _too_late(tx, refund, receipt, source, at=at, now=now)
+    if verdict in ("reversed", "conflict"):  # or under a receipt that is another payment's
         log.error("refund incident", refund_id=refund.id, verdict=verdict)
         payouts.pause(tx, "incident", f"refund {refund.id}: {verdict}", now=now)
+    return verdict
+
+
+def _book(tx: Session, refund: Refund, receipt: str, source: Source, *, at: datetime) -> str:
+    tx.flush()
+    booked = func.refund_paid(refund.id, receipt, cast(int(source), Small), at)
+    verdict = str(tx.scalar(select(booked)))
+    tx.refresh(refund)
+    return verdict
+
+
+def _stopped(tx: Session, refund: Refund, *, now: datetime) -> bool:
+    """Whether another refund of the same payment waited behind this one: it is not to be sent."""
+    behind = select(Refund).where(
+        Refund.receipt == refund.receipt, Refund.state == RefundState.QUEUED, Refund.id != refund.id
+    )
+    if refund.method == Method.REVERSAL or (other := tx.scalar(behind.with_for_update())) is None:
+        return False
+    refunds.fail(other, "gone", now=now)
+    return True
+
+
+def _too_late(
+    tx: Session, refund: Refund, receipt: str, source: Source, *, at: datetime, now: datetime
+) -> str:
+    """It had failed, and its money has gone elsewhere since: whoever has it must not have it twice.
+
+    A reversal undoes the payment all the same; what it cannot undo is set aside for two people.
+    """
+    if refund.method == Method.REVERSAL:
+        undone = take_reversal(tx, refund.receipt, source=source, reversal=receipt, at=at, now=now)
+        if undone in ("again", "reversed"):
+            return undone
+    told = func.refund_disputed(refund.id, receipt, cast(int(source), Small), at)
+    verdict = str(tx.scalar(select(told)))
+    if verdict == "incident":
+        payout_incidents.announce_refund(tx, refund, receipt, now=now)
     return verdict
 
 

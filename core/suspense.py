@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core import (
@@ -225,7 +225,7 @@ def _check_move(tx: Session, content: Mapping[str, Any]) -> None:
     if not kept["confirmed"]:
         raise Refusal("staff.receipt_unconfirmed", receipt=receipt)
     live = select(Refund.id).where(Refund.receipt == receipt, Refund.state != RefundState.FAILED)
-    if tx.scalar(live) is not None:
+    if tx.scalar(live) is not None or tx.scalar(select(func.receipt_in_incident(receipt))):
         raise Refusal("staff.receipt_refunding", receipt=receipt)
 
 

@@ -286,7 +286,7 @@ def _shown(name: str, fact: Any) -> Any:
 def _incident(one: payout_incidents.PayoutIncident) -> dict[str, Any]:
     return {
         "id": one.id,
-        "payout": f"P{one.payout_id}",
+        "about": one.about,
         "kind": IncidentKind(one.kind).name.lower(),
         "receipt": one.receipt,
         "amount": money.show(one.amount),

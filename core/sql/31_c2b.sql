@@ -106,12 +106,20 @@ BEGIN
   END IF;
 END $$;
 
+-- Whether M-PESA says that it was sent back too late, and nobody has said yet what is true.
+CREATE OR REPLACE FUNCTION receipt_in_incident(p_receipt text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM payout_incident i JOIN refund f ON f.id = i.refund_id
+                  WHERE f.receipt = p_receipt AND i.state = 1)
+$$;
+
 -- Whether the receipt's money waits for an owner: nothing has been done with it, or is being done.
 CREATE OR REPLACE FUNCTION receipt_in_suspense(p_receipt text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT EXISTS (SELECT FROM mpesa_receipt r JOIN account a ON a.id = r.account_id AND a.kind = 25
                   WHERE r.receipt = p_receipt AND r.reversed_at IS NULL)
          AND NOT EXISTS (SELECT FROM refund f WHERE f.receipt = p_receipt AND f.state <> 7)
+         AND NOT receipt_in_incident(p_receipt)
 $$;
 
 -- M-PESA agrees, on a second channel, with the notice a receipt was credited on. Verdicts:

@@ -63,8 +63,8 @@ BEGIN
    WHERE receipt = p_receipt AND direction = 1 AND reversed_at IS NULL
      AND confirmed_at IS NOT NULL
    FOR UPDATE;
-  IF NOT FOUND OR NOT EXISTS (SELECT FROM account WHERE id = kept.account_id AND kind IN (25, 26))
-  THEN
+  IF NOT FOUND OR receipt_in_incident(p_receipt)
+     OR NOT EXISTS (SELECT FROM account WHERE id = kept.account_id AND kind IN (25, 26)) THEN
     RETURN NULL;
   END IF;
   INSERT INTO refund (key, receipt, method, amount, phone, shortcode, state, proposal_id, ocid,

@@ -77,9 +77,10 @@ BREAKS: dict[str, tuple[str, ...]] = {
     ),
     "what is disputed belongs to open incidents": (
         """UPDATE account SET kind = 27 WHERE kind = 21""",
-        """INSERT INTO payout_incident (payout_id, kind, receipt, shortcode, amount, tax, frozen,
-                                        owed, source, state, event_at, created_at)
-           SELECT min(id), 1, 'RKA0000008', '600000', 100, 0, 100, 0, 5, 1, now(), now()
+        """INSERT INTO payout_incident (key, payout_id, kind, receipt, shortcode, amount, tax,
+                                        frozen, owed, source, state, event_at, created_at)
+           SELECT gen_random_uuid(), min(id), 1, 'RKA0000008', '600000', 100, 0, 100, 0, 5, 1,
+                  now(), now()
              FROM payout""",
     ),
     "what waits for its owner is what its receipts say": (
