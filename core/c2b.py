@@ -5,11 +5,11 @@ is booked, and moves nothing. What names nobody waits in suspense until two peop
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import cast, func, select
+from sqlalchemy import cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from core import landings, notices, paybills, receipts, restored
@@ -18,7 +18,8 @@ from core.config import Config
 from core.customers import Customer
 from core.notices import OK, Paid, StatusNotice, same_party
 from core.payments import Deposit
-from core.receipts import ClaimState, MpesaReceipt, ReceiptClaim, Source
+from core.receipts import ClaimState, Direction, MpesaReceipt, ReceiptClaim, Source
+from core.refund_rows import Refund, RefundState
 from core.runtime import current
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 ACCEPTED = "0"
 NO_ACCOUNT, NO_AMOUNT, NO_SHORTCODE = "C2B00012", "C2B00013", "C2B00015"
 TAKEN_BACK = "revers"  # in a pull row's type
+UNDONE_WITHIN = timedelta(days=30)  # of a payment that a reversal may be of
+ALIKE = 5  # of them are asked about
 
 
 def validate(payload: Mapping[str, Any], config: Config) -> str:
@@ -63,10 +66,48 @@ def take_pull_row(
     if paid is None:
         return "unreadable"
     if TAKEN_BACK in str(row.get("type") or "").lower():
-        # Which payment it undid the row does not say for sure: a person looks.
-        log.error("pull tells of a reversal", receipt=paid.receipt)
-        return "reversal"
+        return _taken_back(tx, paid, now=now)
     return _take(tx, paid, Source.PULL, now=now, config=config)
+
+
+def _taken_back(tx: Session, paid: Paid, *, now: datetime) -> str:
+    """A payment was undone, says the pull, under its name or that of the reversal.
+
+    Which one it does not say for sure: M-PESA is asked about each that it could be, and its answer
+    books it. Where there is none a person looks.
+    """
+    if _is_undone(tx, paid.receipt):
+        return "again"
+    known = receipts.find(tx, paid.receipt)
+    found = _undone_by(tx, paid, now=now) if known is None else [known]
+    for one in found:
+        receipts.ask_again(tx, one, now=now)
+    if not found:
+        log.error("pull tells of a reversal", receipt=paid.receipt)
+    return "asked" if found else "reversal"
+
+
+def _is_undone(tx: Session, name: str) -> bool:
+    """Whether our books have that reversal, by the payment's name or its own."""
+    told = select(MpesaReceipt.receipt).where(
+        or_(MpesaReceipt.receipt == name, MpesaReceipt.reversal == name),
+        or_(MpesaReceipt.reversed_at.is_not(None), MpesaReceipt.direction == Direction.OUT),
+    )
+    back = select(Refund.id).where(Refund.receipt == name, Refund.state == RefundState.PAID)
+    return bool(tx.scalar(select(or_(told.exists(), back.exists()))))
+
+
+def _undone_by(tx: Session, paid: Paid, *, now: datetime) -> list[MpesaReceipt]:
+    """What a reversal under a name of its own may have undone, the newest first."""
+    alike = select(MpesaReceipt).where(
+        MpesaReceipt.direction == Direction.IN,
+        MpesaReceipt.shortcode == paid.shortcode,
+        MpesaReceipt.amount == paid.amount,
+        MpesaReceipt.reversed_at.is_(None),
+        MpesaReceipt.created_at >= now - UNDONE_WITHIN,
+    )
+    found = tx.scalars(alike.order_by(MpesaReceipt.created_at.desc()))
+    return [one for one in found if same_party(one.payer, paid.payer)][:ALIKE]
 
 
 def take_line(
@@ -88,7 +129,7 @@ def take_line(
     if (known := receipts.find(tx, receipt)) is not None:
         if not known.is_unmade:
             return "duplicate"
-        receipts.ask_again(tx, receipt, now=now)
+        receipts.ask_again(tx, known, now=now)
         return "claimed"
     claim = receipts.claim(
         tx, None, receipt=receipt, amount=amount, phone=payer, source=Source.STATEMENT,

@@ -279,10 +279,22 @@ def close(claim: ReceiptClaim, state: ClaimState, *, now: datetime) -> None:
     claim.state, claim.ask_at, claim.ended_at = state, None, now
 
 
-def ask_again(tx: Session, receipt: str, *, now: datetime) -> None:
-    """Have M-PESA asked anew, from now on, about what was claimed of a receipt."""
-    for one in claims(tx, receipt):
-        one.state, one.ask_at, one.ended_at, one.asked = ClaimState.WAITING, now, None, 0
+def ask_again(tx: Session, known: MpesaReceipt, *, now: datetime) -> None:
+    """Have M-PESA asked anew about a registered receipt, unless it is being asked."""
+    same = select(ReceiptClaim).where(
+        ReceiptClaim.receipt == known.receipt,
+        ReceiptClaim.deposit_id.is_not_distinct_from(known.deposit_id),
+    )
+    noted = tx.scalar(same.with_for_update())
+    if noted is None:
+        deposit = None if known.deposit_id is None else tx.get_one(Deposit, known.deposit_id)
+        claim(
+            tx, deposit, receipt=known.receipt, amount=known.amount, phone=known.payer,
+            source=Source(known.source), at=known.event_at, now=now, shortcode=known.shortcode,
+            bill_ref=known.bill_ref,
+        )  # fmt: skip
+    elif noted.state != ClaimState.WAITING:
+        noted.state, noted.ask_at, noted.ended_at, noted.asked = ClaimState.WAITING, now, None, 0
 
 
 def unconfirmed(tx: Session, customer_id: int) -> Cents:

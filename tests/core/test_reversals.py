@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from core import explain, ledger, levies, statement
+from core import c2b, explain, ledger, levies, statement
 from core.ledger import AccountKind
 from core.payments import PayoutState
 from core.receipts import MpesaReceipt, Source
@@ -103,6 +103,49 @@ def test_a_status_answer_that_says_so(rt, amina, daraja):
     assert teller.unconfirmed(rt, amina) == 0
 
 
+TAKEN = "pay-bill-reversal"
+
+
+def test_a_pull_row_that_tells_of_it_has_m_pesa_asked(rt, amina, daraja, paid):
+    assert [pulled(rt, kind=TAKEN) for _ in range(2)] == ["asked", "asked"]
+    assert mpesa.balance(rt, amina) == 1_100_00  # a row alone is no proof of what it undid
+    mpesa.sweep(rt)
+
+    said = [paybill.answer(rt, daraja, status="Reversed") for _ in range(2)]
+
+    assert len(daraja.requests("status_query")) == 2  # one when it came, one now
+    assert said == ["reversed", "again"]
+    assert [pulled(rt, kind=TAKEN), paybill.reversed_by_mpesa(rt)] == ["again", "again"]
+    assert mpesa.balance(rt, amina) == 1_000_00
+    assert paybill.registered(rt).reversed_by == Source.STATUS
+    assert teller.clean(rt)
+
+
+def test_a_pull_row_under_the_reversals_own_name_asks_about_what_it_may_have_undone(
+    rt, amina, daraja, paid
+):
+    paybill.confirmed(rt, daraja, "0712000001", receipt="SKC2B00002", amount="250.00")
+    asked = len(daraja.requests("status_query"))
+
+    assert pulled(rt, receipt=REVERSAL, kind=TAKEN) == "asked"
+    mpesa.sweep(rt)
+
+    about = [one["receipt"] for one in daraja.requests("status_query")[asked:]]
+    assert about == [RECEIPT]
+    assert paybill.answer(rt, daraja, status="Completed") == "again"  # it was another one
+    assert mpesa.balance(rt, amina) == 1_350_00
+    assert pulled(rt, receipt="SKR0000002", amount=999_00, kind=TAKEN) == "reversal"
+
+
+def test_a_pull_row_of_our_own_refund_is_no_news(rt, daraja, reversing):
+    told = paybill.reversal_result(reversing)
+    assert mpesa.post(rt, "reversal_result", told) == "paid"
+    said = [pulled(rt, receipt=receipt, kind=TAKEN) for receipt in (RECEIPT, REVERSAL)]
+    assert said == ["again", "again"]
+    assert paybill.reversed_by_mpesa(rt) == "again"
+    assert teller.clean(rt)
+
+
 def test_one_that_was_never_booked_never_is(rt, amina, daraja):
     paybill.pay(rt, "0712000001", amount="20000.00")
     mpesa.sweep(rt)
@@ -182,6 +225,11 @@ def test_every_line_of_it_is_explained_and_stated(rt, amina, daraja):
         ("deposit", 100_00, "SKC2B00002"),
         ("deposit", 100_00, RECEIPT),
     ]
+
+
+def pulled(rt, **more):
+    with rt.transaction() as tx:
+        return c2b.take_pull_row(tx, paybill.row("0712000001", **more), rt.now())
 
 
 @pytest.mark.race
