@@ -3,6 +3,7 @@
 from flask import Flask
 
 from admin.commands import (
+    adjust,
     api_keys,
     audit,
     claims,
@@ -50,6 +51,7 @@ COMMANDS = (
     ledger.ledger,
     levy.levy,
     treasury.house,
+    adjust.adjust,
     demo.demo,
     simulator.simulator,
 )

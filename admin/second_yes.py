@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from admin import looks
 from admin.queries import Waiting
 from core import (
+    adjustments,
     days,
     decisions,
     levies,
@@ -105,6 +106,7 @@ NAMED: Mapping[str, Callable[[object], str]] = {
     "receipt": str,
     "reference": str,
     "day": str,
+    "adjustment": str,
 }
 
 
@@ -190,6 +192,16 @@ def _no_move(tx: Session, proposal: Proposal, yes: Yes, reason: str) -> None:
     treasury.refuse(tx, proposal.content["reference"], by=yes.by, now=yes.now)
 
 
+def _adjust(tx: Session, proposal: Proposal, yes: Yes) -> Came:
+    number = proposal.content["phone"]
+    adjustments.approve(tx, number, seen_hash=yes.seen_hash, by=yes.by, now=yes.now)
+    return Came(f"The adjustment of {looks.masked(number)} is posted.")
+
+
+def _no_adjust(tx: Session, proposal: Proposal, yes: Yes, reason: str) -> None:
+    adjustments.refuse(tx, proposal.content["phone"], by=yes.by, now=yes.now)
+
+
 def _day(tx: Session, proposal: Proposal, yes: Yes) -> Came:
     closed = days.approve(
         tx, date.fromisoformat(proposal.content["day"]), seen_hash=yes.seen_hash, by=yes.by,
@@ -264,6 +276,7 @@ FAMILIES: Mapping[str, Right] = {
     "payouts": Right.PAYOUT_APPROVE,
     "suspense": Right.SUSPENSE_APPROVE,
     "treasury": Right.TREASURY_APPROVE,
+    "adjustments": Right.ADJUST_APPROVE,
     "levies": Right.LEVY_APPROVE,
     "days": Right.DAY_APPROVE,
     "statements": Right.STATEMENT_APPROVE,
@@ -282,6 +295,7 @@ ACTS: Mapping[str, Act] = {
     refund_ends.ACT: Act("End of a refund", "payouts", _refund, _no_refund),
     suspense.ACT: Act("Money in suspense", "suspense", _receipt, _no_receipt),
     "treasury": Act("Move of the house's money", "treasury", _move, _no_move),
+    adjustments.ACT: Act("Adjustment of a customer", "adjustments", _adjust, _no_adjust),
     "day.close": Act("Close of a day", "days", _day, _no),
     "levy.rates": Act("Levies", "levies", _rates, _no),
     "tariff": Act("Tariff", "levies", _bands, _no),

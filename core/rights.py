@@ -30,6 +30,8 @@ class Right(StrEnum):
     SUSPENSE_APPROVE = "approve whose money it is"
     TREASURY_PROPOSE = "propose a move of the house's money"
     TREASURY_APPROVE = "approve a move of the house's money"
+    ADJUST_PROPOSE = "propose to adjust a customer's money"
+    ADJUST_APPROVE = "approve an adjustment of a customer's money"
     LEVY_PROPOSE = "propose levies and tariffs"
     LEVY_APPROVE = "approve levies and tariffs"
     DAY_PROPOSE = "propose to close a day"
@@ -79,6 +81,8 @@ ROLES: Mapping[Right, frozenset[Role]] = {
     Right.SUSPENSE_APPROVE: MONEY,
     Right.TREASURY_PROPOSE: MONEY,
     Right.TREASURY_APPROVE: MONEY,
+    Right.ADJUST_PROPOSE: MONEY,
+    Right.ADJUST_APPROVE: MONEY,
     Right.LEVY_PROPOSE: MONEY,
     Right.LEVY_APPROVE: MONEY,
     Right.DAY_PROPOSE: MONEY,

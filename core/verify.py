@@ -204,6 +204,22 @@ REVERSALS = """
         OR t.amount <> d.amount OR t.first <> d.customer_id OR t.last <> d.customer_id
 """
 
+# What the house gives or lets go is what two people approved, each once.
+ADJUSTMENTS = """
+    SELECT coalesce(p.id, t.ref) AS proposal, p.cents AS amount, t.amount AS moved
+      FROM (SELECT id, (content ->> 'amount')::bigint AS cents,
+                   (content ->> 'customer')::bigint AS customer,
+                   CASE content ->> 'adjustment' WHEN 'credit' THEN 1 ELSE 30 END AS kind
+              FROM proposal WHERE act = 'adjustment' AND state = 2) p
+      FULL JOIN (SELECT t.ref, t.amount, c.kind, c.customer_id
+                   FROM transfer t
+                   JOIN account d ON d.id = t.debit_account AND d.kind = 32
+                   JOIN account c ON c.id = t.credit_account
+                  WHERE t.kind = 11) t ON t.ref = p.id
+     WHERE p.id IS NULL OR t.ref IS NULL
+        OR (p.cents, p.customer, p.kind) IS DISTINCT FROM (t.amount, t.customer_id, t.kind)
+"""
+
 TREASURY = """
     SELECT coalesce(e.transfer_id, t.id) AS transfer, e.amount, t.amount AS moved
       FROM treasury_entry e
@@ -303,6 +319,7 @@ INVARIANTS: tuple[tuple[int, str, str], ...] = (
     (5, "what the statement agreed with has not changed", STATED),
     (6, "the M-PESA account is receipts in less receipts out", UTILITY),
     (6, "treasury entries are posted once", TREASURY),
+    (6, "adjustments are what two people approved", ADJUSTMENTS),
     (6, "closed days are what they were", CLOSED_DAYS),
     (7, "what the house holds is what it owes", EQUATION),
     (8, "every bet has its stake and its end", BETS),

@@ -53,7 +53,7 @@ def test_whatever_two_people_decide_is_fresh_and_reading_is_not() -> None:
     assert pairs <= FRESH
     assert {right.name.removesuffix("_PROPOSE").removesuffix("_APPROVE") for right in pairs} == {
         "RESULT", "PAYOUT", "SUSPENSE", "TREASURY", "LEVY", "DAY", "STATEMENT", "CREDENTIALS",
-        "STAFF", "ENVIRONMENT",
+        "STAFF", "ENVIRONMENT", "ADJUST",
     }  # fmt: skip
     assert not FRESH & READS
     assert Right.PAYOUT_HOLD not in FRESH

@@ -131,6 +131,11 @@ BREAKS: dict[str, tuple[str, ...]] = {
             WHERE kind = 5""",
     ),
     "treasury entries are posted once": ("UPDATE transfer SET kind = 15 WHERE kind = 11",),
+    "adjustments are what two people approved": (
+        """UPDATE transfer SET debit_account = ledger_account(32::smallint, NULL, NULL, NULL)
+            WHERE kind = 11""",
+        "UPDATE proposal SET act = 'adjustment' WHERE state = 2",
+    ),
     "closed days are what they were": (
         """INSERT INTO closed_day (day, proposal_id, closed_at)
            SELECT current_date + 1, min(id), now() FROM proposal""",

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+import wsgi
 from core import proposals
 from core.errors import Unknown
 from core.proposals import Proposal, ProposalState
@@ -157,6 +158,24 @@ def test_nobody_reads_a_whole_phone_number_in_what_waits(rt, at, amina):
     page = at("viola", Role.VIEWER).open("/admin/approvals").follow("Money in suspense")
     page.sees("2547*****001", "2547*****009").misses("712000001", "733000009")
     page.open("/admin/approvals").misses("712000001", "733000009")
+
+
+def test_an_adjustment_is_typed_by_one_and_approved_on_its_page_by_another(rt, at, amina):
+    akinyi, wafula = at("akinyi", Role.FINANCE), at("wafula", Role.FINANCE)
+    type_ = wsgi.create_app(rt).test_cli_runner().invoke
+    wishes = ("credit", "0712000001", "80", "--note", "an outage", "--as", "akinyi")
+    assert "proposed: " in type_(args=["adjust", "propose", *wishes]).output
+    assert "2547*****001" in type_(args=["adjust", "list"]).output
+    akinyi.open("/admin/approvals").follow("Adjustment of a customer: credit")
+    assert "Approve" not in akinyi.buttons()
+    akinyi.press("Take it back")
+    assert "proposed: " in type_(args=["adjust", "propose", *wishes]).output
+    page = wafula.open("/admin/approvals").follow("Adjustment of a customer: credit")
+    page.sees("2547*****001", "KES 80", "an outage").misses("712000001")
+    page.press("Approve").sees("The adjustment of 2547*****001 is posted.")
+    assert mpesa.balance(rt, amina) == 1_080_00
+    again = type_(args=["adjust", "approve", "0712000001", "0" * 64, "--as", "wafula"])
+    assert (again.exit_code, "Nothing is proposed" in again.output) == (1, True)
 
 
 def approval(one):
