@@ -38,14 +38,15 @@ from core.refund_rows import Method, Refund, RefundState
 from core.rights import Right
 from core.staff import Staff
 
-ACTS = ("attach", "refund", "reversed", "real", "never")
-BOOKED = ACTS[:3]  # acts on what is in the registry; the others are on what is only claimed, too
+ACTS = ("attach", "refund", "keep", "reversed", "real", "never")
+BOOKED = ACTS[:4]  # acts on what is in the registry; the others are on what is only claimed, too
 ACT, SUBJECT = "receipt", "receipt:"  # of proposals
 METHODS = {"reversal": Method.REVERSAL, "b2c": Method.B2C}
 HELD = {
     AccountKind.WALLET: "wallet",
     AccountKind.SUSPENSE: "suspense",
     AccountKind.REFUND_DUE: "refund_due",
+    AccountKind.ADJUSTMENTS: "kept",
 }
 
 
@@ -105,6 +106,8 @@ def approve(
         return _attach(tx, fresh, now=now)
     if seen["act"] == "refund":
         return _refund(tx, fresh, waiting, now=now, config=config)
+    if seen["act"] == "keep":
+        return _keep(tx, fresh, waiting)
     if seen["act"] == "reversed":
         return refund_results.take_reversal(
             tx, fresh["receipt"], source=Source.STAFF, reversal=fresh["wishes"]["reversal"],
@@ -205,9 +208,9 @@ def _check(tx: Session, content: Mapping[str, Any], *, config: Config) -> None:
     over = kept.get("reversed") and not (act == "real" and kept["unmade"])
     if over or kept.get("held") == "sent":
         raise Refusal("staff.receipt_elsewhere", receipt=content["receipt"])
-    if act in ("attach", "refund"):
+    if act in ("attach", "refund", "keep"):
         _check_move(tx, content)
-        check = _check_attach if act == "attach" else _check_refund
+        check = {"attach": _check_attach, "refund": _check_refund, "keep": _check_keep}[act]
         check(tx, content, config=config)
     elif act in ("real", "never") and kept.get("confirmed"):
         raise Refusal("staff.receipt_certain", receipt=content["receipt"])
@@ -246,6 +249,12 @@ def _check_refund(tx: Session, content: Mapping[str, Any], *, config: Config) ->
         raise Refusal("staff.refund_payee")
     if not config.payout_min_amount <= kept["amount"] <= config.payout_max_amount:
         raise Refusal("staff.refund_amount")
+
+
+def _check_keep(tx: Session, content: Mapping[str, Any], *, config: Config) -> None:
+    """Only what M-PESA cannot send: it moves whole shillings."""
+    if content["kept"]["amount"] % 100 == 0:
+        raise Refusal("staff.keep_whole")
 
 
 def _claim_of(tx: Session, content: Mapping[str, Any]) -> ReceiptClaim:
@@ -287,6 +296,13 @@ def _refund(
     if begun is None:
         raise Refusal("staff.receipt_refunding", receipt=content["receipt"])
     return "refunding"
+
+
+def _keep(tx: Session, content: Mapping[str, Any], proposal: Proposal) -> str:
+    verdict = str(tx.scalar(select(func.receipt_adjust(content["receipt"], proposal.id))))
+    if verdict != "kept":  # something was begun with it a moment ago
+        raise Refusal("staff.receipt_elsewhere", receipt=content["receipt"])
+    return verdict
 
 
 def _real(tx: Session, content: Mapping[str, Any], *, now: datetime, config: Config) -> str:

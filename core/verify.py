@@ -218,6 +218,13 @@ ADJUSTMENTS = """
                   WHERE t.kind = 11) t ON t.ref = p.id
      WHERE p.id IS NULL OR t.ref IS NULL
         OR (p.cents, p.customer, p.kind) IS DISTINCT FROM (t.amount, t.customer_id, t.kind)
+    UNION ALL
+    SELECT t.ref, r.amount, t.amount
+      FROM (SELECT r.* FROM mpesa_receipt r JOIN account a ON a.id = r.account_id AND a.kind = 32) r
+      FULL JOIN (SELECT t.key, t.ref, t.amount
+                   FROM transfer t JOIN account c ON c.id = t.credit_account AND c.kind = 32
+                  WHERE t.kind = 11) t ON t.key = md5('kept:' || r.receipt)::uuid
+     WHERE r.receipt IS NULL OR t.key IS NULL OR r.amount <> t.amount
 """
 
 TREASURY = """

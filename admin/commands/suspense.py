@@ -52,6 +52,15 @@ def refund(receipt: str, method: str, number: str | None, note: str, name: str) 
     _propose(receipt, "refund", name, note, method=method, to=number)
 
 
+@suspense.command("keep")
+@click.argument("receipt")
+@note
+@by
+def keep(receipt: str, note: str, name: str) -> None:
+    """Propose to keep RECEIPT's money, which has cents and cannot be sent back."""
+    _propose(receipt, "keep", name, note)
+
+
 @suspense.command("real")
 @click.argument("receipt")
 @click.option("--claim", type=int, help="Which claim, where there are several.")

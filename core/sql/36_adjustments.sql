@@ -1,4 +1,5 @@
--- Adjustments that two people make to one customer: money given, and what is owed written off.
+-- Adjustments that two people make: money given to one customer, what one owes written off, and money
+-- kept that cannot be sent back.
 
 -- Posts what the approved proposal says, once. A credit comes out of adjustments and repays what is
 -- owed first; a write-off takes from what is owed and touches no wallet. Verdicts: 'done', 'over' (less
@@ -31,4 +32,26 @@ BEGIN
   END IF;
   PERFORM ledger_move(event, 11::smallint, pocket, purse, p_amount, event, p_proposal, moment);
   repaid := receivable_collect(ledger_key(event, 'collected'), p_customer, p_amount, moment);
+END $$;
+
+-- Keeps a payment that nobody can be sent: M-PESA moves whole shillings, and it has cents. From suspense,
+-- or what is due back, to adjustments. Verdicts: 'kept', 'elsewhere' (it is not there to be kept).
+CREATE OR REPLACE FUNCTION receipt_adjust(p_receipt text, p_proposal bigint) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  kept mpesa_receipt;
+  event uuid := md5('kept:' || p_receipt)::uuid;
+  pocket bigint := ledger_account(32::smallint, NULL, NULL, NULL);
+BEGIN
+  SELECT * INTO STRICT kept FROM mpesa_receipt WHERE receipt = p_receipt FOR UPDATE;
+  IF kept.amount % 100 = 0 OR kept.confirmed_at IS NULL OR kept.reversed_at IS NOT NULL
+     OR receipt_in_incident(p_receipt)
+     OR EXISTS (SELECT FROM refund f WHERE f.receipt = p_receipt AND f.state <> 7)
+     OR NOT EXISTS (SELECT FROM account WHERE id = kept.account_id AND kind IN (25, 26)) THEN
+    RETURN 'elsewhere';
+  END IF;
+  PERFORM ledger_move(event, 11::smallint, kept.account_id, pocket, kept.amount, event, p_proposal,
+                      app_now());
+  UPDATE mpesa_receipt SET account_id = pocket WHERE receipt = p_receipt;
+  RETURN 'kept';
 END $$;

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
-from core import refunds, settling, suspense
+from core import ledger, refunds, settling, suspense
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.payments import Deposit, DepositState
@@ -246,6 +246,34 @@ def test_several_claims_of_one_receipt_are_told_apart(rt, amina, brian, daraja):
 
     assert mpesa.balance(rt, brian) == 20_500_00
     assert mpesa.balance(rt, amina) == 1_000_00
+
+
+@pytest.mark.parametrize(("account", "held"), [("rent", 25), ("0712000001", 26)])
+def test_what_has_cents_cannot_be_sent_back_and_is_kept_by_two(rt, amina, daraja, account, held):
+    """M-PESA moves whole shillings, but nothing says that it never tells of cents."""
+    teller.exclude(rt, amina)
+    paybill.confirmed(rt, daraja, account, amount="100.50")
+    mpesa.sweep(rt)  # which sends back what is due, if it can
+    refused(rt, "refund_method", "refund", method="reversal")
+    assert rt.attempt(lambda tx: ledger.total(tx, AccountKind(held))) == 100_50
+
+    assert paybill.decide(rt, "keep") == "kept"
+
+    assert rt.attempt(lambda tx: ledger.total(tx, AccountKind(held))) == 0
+    assert rt.attempt(lambda tx: ledger.total(tx, AccountKind.ADJUSTMENTS)) == 100_50
+    refused(rt, "receipt_elsewhere", "keep")
+    assert teller.clean(rt)
+    assert paybill.reversed_by_mpesa(rt) == "reversed"
+    assert rt.attempt(lambda tx: ledger.total(tx, AccountKind.ADJUSTMENTS)) == 0
+    assert teller.clean(rt)
+
+
+def test_whole_shillings_are_not_kept_and_cents_find_their_owner(rt, amina, daraja, nobodys):
+    refused(rt, "keep_whole", "keep")
+    paybill.confirmed(rt, daraja, "shop", receipt="SKC2B00002", amount="7.05")
+    assert paybill.decide(rt, "attach", receipt="SKC2B00002", to="0712000001") == "credited"
+    assert mpesa.balance(rt, amina) == 1_007_05
+    assert teller.clean(rt)
 
 
 def test_the_list_shows_what_waits(rt, amina, daraja, nobodys):

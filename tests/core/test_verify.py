@@ -135,6 +135,8 @@ BREAKS: dict[str, tuple[str, ...]] = {
         """UPDATE transfer SET debit_account = ledger_account(32::smallint, NULL, NULL, NULL)
             WHERE kind = 11""",
         "UPDATE proposal SET act = 'adjustment' WHERE state = 2",
+        """UPDATE transfer SET credit_account = ledger_account(32::smallint, NULL, NULL, NULL)
+            WHERE kind = 11""",
     ),
     "closed days are what they were": (
         """INSERT INTO closed_day (day, proposal_id, closed_at)

@@ -66,6 +66,8 @@ def test_every_act_can_be_typed(rt, amina, daraja, flask):
 
     code, words = flask("suspense", "never", RECEIPT, "--note", "?", "--as", "akinyi")
     assert (code, "not here any more" in words) == (1, True)
+    paybill.confirmed(rt, daraja, "flat", receipt="SKC2B00004", amount="9.50")
+    assert approve(flask, "SKC2B00004", act(flask, "keep", "SKC2B00004")) == "kept"
 
 
 def test_a_refund_is_listed_and_ended_by_two(rt, daraja, flask):
