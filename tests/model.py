@@ -38,6 +38,7 @@ def house(kind: str) -> Account:
 
 
 BANK, UTILITY, PENDING = house("BANK"), house("MPESA_UTILITY"), house("PAYOUTS_PENDING")
+ADJUSTMENTS = house("ADJUSTMENTS")
 FEES, EXCISE, WITHHOLDING = house("FEES"), house("EXCISE_PAYABLE"), house("WITHHOLDING_PAYABLE")
 
 
@@ -95,6 +96,18 @@ class Payout:
     sent: bool = False
 
 
+@dataclass
+class Receipt:
+    """A deposit in the wallet, less the excise; `unmade` while two people say that it never was."""
+
+    customer: int
+    amount: int
+    tax: int
+    at: int
+    unmade: bool = False
+    restored: bool = False
+
+
 class House:
     """Everybody's money, in accounts that grow by credit."""
 
@@ -102,6 +115,7 @@ class House:
         self.people = {number: Play(opened) for number in people}
         self.books: Counter[Account] = Counter()
         self.payouts: dict[int, Payout] = {}
+        self.receipts: dict[str, Receipt] = {}
         self.rates: list[tuple[int, int, int]] = []  # from when, excise, withholding in 1/10,000
         self.now = 0
 
@@ -133,14 +147,61 @@ class House:
         """Put there from the bank."""
         self._move(BANK, wallet(customer), amount)
 
-    def deposit(self, customer: int, amount: int) -> None:
+    def adjust(self, customer: int, amount: int) -> None:
+        """The house gives it, and what is owed is taken from it."""
+        self._move(ADJUSTMENTS, wallet(customer), amount)
+        self._collect(customer, amount)
+
+    def write_off(self, customer: int, amount: int) -> None:
+        """What is owed is not asked back."""
+        assert amount <= self.owes(customer)
+        self._move(ADJUSTMENTS, receivable(customer), amount)
+
+    def deposit(self, customer: int, amount: int, receipt: str) -> None:
         """It came from M-PESA: to play with, less the excise; or owed back, in full."""
         self.people[customer].deposited(self.now, amount)
         if self.people[customer].excluded(self.now):
             self._move(UTILITY, ("REFUND_DUE", customer, None), amount)
             return
+        tax = amount * self.excise_bp() // 10_000
+        self.receipts[receipt] = Receipt(customer, amount, tax, self.now)
         self._move(UTILITY, wallet(customer), amount)
-        self._move(wallet(customer), EXCISE, amount * self.excise_bp() // 10_000)
+        self._move(wallet(customer), EXCISE, tax)
+
+    def unmake(self, receipt: str) -> None:
+        """It never was: from payouts that have not left and the wallet; what is missing is owed."""
+        told = self.receipts[receipt]
+        told.unmade, wanted = True, told.amount - told.tax
+        for number in sorted(self.payouts):
+            payout = self.payouts[number]
+            if self.holds(told.customer) >= wanted:
+                break
+            if payout.customer == told.customer and not payout.sent:
+                self.returned(number)
+        there = min(self.holds(told.customer), wanted)
+        self._move(wallet(told.customer), UTILITY, there)
+        self._move(receivable(told.customer), UTILITY, wanted - there)
+        self._move(EXCISE, UTILITY, told.tax)
+        self.people[told.customer].deposited(told.at, -told.amount)
+
+    def restore(self, receipt: str) -> None:
+        """It was, after all: it repays what is owed; or is owed back to who may not play."""
+        told = self.receipts[receipt]
+        told.unmade, told.restored = False, True
+        if self.people[told.customer].excluded(self.now) and not self.owes(told.customer):
+            self._move(UTILITY, ("REFUND_DUE", told.customer, None), told.amount)
+            del self.receipts[receipt]
+            return
+        self.people[told.customer].deposited(told.at, told.amount)
+        self._move(UTILITY, wallet(told.customer), told.amount)
+        self._move(wallet(told.customer), EXCISE, told.tax)
+        self._collect(told.customer, told.amount - told.tax)
+
+    def misses(self, customer: int) -> bool:
+        """Whether something of theirs is said never to have been, and they owe."""
+        return bool(self.owes(customer)) and any(
+            told.unmade for told in self.receipts.values() if told.customer == customer
+        )
 
     def why_not(
         self, market: Market, customer: int, outcome: int, stake: int, *, no_pin_limit: int | None

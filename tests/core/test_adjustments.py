@@ -9,7 +9,10 @@ from core.money import Cents
 from core.proposals import ProposalState
 from core.staff import Role
 from tests import games, mpesa, paybill, people, teller
+from tests.core.test_money_page import PAGE, cents, rows
 from tests.people import AMINA, STRANGER
+
+TABLE = [tuple(row[1:]) for row in rows(PAGE[PAGE.index("## Adjustments") :])[1:4]]
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def test_a_credit_repays_first_and_its_line_says_why(rt, amina, two, owing):
     assert decide(rt, two, "credit", 80_00) == 50_00
 
     assert stands(rt, amina) == (30_00, 0, -80_00)
+    assert moves(rt)[-2:] == TABLE[:2]
     assert mpesa.texts(rt, amina)[-1] == "money.credited_owed"
     with rt.transaction() as tx:
         *_, given, repaid = explain.Explanation(tx, amina.id).lines()
@@ -53,6 +57,7 @@ def test_a_write_off_takes_from_what_is_owed_and_from_no_wallet(rt, amina, two, 
     decide(rt, two, "write off", 30_00)
 
     assert stands(rt, amina) == (0, 20_00, -30_00)
+    assert moves(rt)[-1:] == TABLE[2:]
     assert mpesa.texts(rt, amina)[-1] == "money.written_off"
     with pytest.raises(Refusal, match="adjust_owed"):
         propose(rt, two[0], "write off", 20_01)
@@ -117,6 +122,24 @@ def test_the_second_yes_of_many_is_posted_once(rt, amina, two):
     assert stands(rt, amina)[0] == 1_080_00
     with rt.transaction() as tx:
         assert adjustments.waiting(tx) == []
+
+
+def moves(rt):
+    """(debit, credit, amount) of every transfer, in the page's words and order."""
+    with rt.transaction() as tx:
+        rows = tx.execute(
+            teller.text(
+                "SELECT d.kind AS debit, c.kind AS credit, t.amount FROM transfer t"
+                " JOIN account d ON d.id = t.debit_account"
+                " JOIN account c ON c.id = t.credit_account ORDER BY t.id"
+            )
+        ).all()
+    return [(named(row.debit), named(row.credit), cents(row.amount)) for row in rows]
+
+
+def named(kind):
+    name = AccountKind(kind).name.lower()
+    return f"{name}:amina" if name in ("wallet", "receivable") else name
 
 
 def propose(rt, by, way, amount, *, phone=AMINA, note="an outage"):

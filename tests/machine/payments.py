@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from core import levies, receipts
+from core import adjustments, levies, receipts
 from core.effects import Refused
 from core.levies import Levy
 from core.payments import Deposit, DepositState, Payout, PayoutState
@@ -53,7 +53,53 @@ class Payments(Play):
                     tx, tx.get_one(Deposit, asked.deposit_id), receipt=f"DEP{asked.deposit_id:07}",
                     amount=amount, source=Source.STK, at=self.rt.now(), confirmed=True,
                 )  # fmt: skip
-        self.house.deposit(who, amount)
+        self.house.deposit(who, amount, f"DEP{asked.deposit_id:07}")
+
+    @act(when=lambda self: self.believed())
+    def never_was(self, draw):
+        """Two people say that M-PESA has no such payment."""
+        receipt, times = draw(st.sampled_from(self.believed())), draw(st.integers(1, 2))
+        gone = "SELECT receipt_reverse(:receipt, NULL, 8::smallint, app_now(), true)"
+        self.told(gone, times, receipt=receipt)
+        self.house.unmake(receipt)
+
+    @act(when=lambda self: self.unmade())
+    def was_after_all(self, draw):
+        """M-PESA proves it, on one channel or on several."""
+        receipt, times = draw(st.sampled_from(self.unmade())), draw(st.integers(1, 2))
+        proved = "SELECT receipt_restore(:receipt, 4::smallint)"
+        self.told(proved, times, receipt=receipt)
+        self.house.restore(receipt)
+
+    def told(self, said, times, **facts):
+        """The same news, again and again."""
+        for _ in range(times):
+            with self.rt.transaction() as tx:
+                tx.execute(text(said), facts)
+
+    def believed(self):
+        told = self.house.receipts
+        return sorted(one for one in told if not (told[one].unmade or told[one].restored))
+
+    def unmade(self):
+        return sorted(one for one, told in self.house.receipts.items() if told.unmade)
+
+    @act()
+    def adjust(self, draw):
+        """Two people give somebody money, or let go of what they owe."""
+        who, amount = draw(WHO), draw(KES)
+        owes = self.house.owes(who)
+        way = draw(st.sampled_from(adjustments.WAYS)) if owes else adjustments.CREDIT
+        amount = min(amount, owes) if way == adjustments.WRITE_OFF else amount
+        phone, now = self.people[who].phone, self.rt.now()
+        with self.rt.transaction() as tx:
+            seen = adjustments.propose(
+                tx, phone, way, amount=amount, note="an outage", by=self.finance[0], now=now,
+                config=self.rt.config,
+            ).content_hash  # fmt: skip
+        with self.rt.transaction() as tx:
+            adjustments.approve(tx, phone, seen_hash=seen, by=self.finance[1], now=now)
+        (self.house.adjust if way == adjustments.CREDIT else self.house.write_off)(who, amount)
 
     @act()
     def change_who_has_cash_outs(self, draw):
@@ -73,7 +119,7 @@ class Payments(Play):
     def take(self, who, amount):
         verdict = cashier.withdrawing(self.rt, self.people[who], amount)
         short = amount < model.LEAST_CASH_OUT or self.house.gross(amount) > self.house.holds(who)
-        if short or self.to_be_taken_back(who):
+        if short or self.to_be_taken_back(who) or self.house.misses(who):
             assert isinstance(verdict, Refused)
         else:
             (payout,) = verdict.payout_ids
