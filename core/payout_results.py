@@ -237,9 +237,17 @@ def _ask(tx: Session, payout: Payout, *, now: datetime, config: Config) -> None:
         if payout_states.step(tx, payout, "call a person", ask_at=None):
             payouts.tell(tx, payout, "money.payout_checking", {}, now=now)
         return
+    if payout.state == PayoutState.IN_DOUBT:
+        _tell_of_doubt(tx, payout, now=now, config=config)
     status_queries.ask_about_payout(tx, payout, now=now)
     payout.asked += 1
     payout.ask_at = _next_ask(payout, now=now, config=config)
+
+
+def _tell_of_doubt(tx: Session, payout: Payout, *, now: datetime, config: Config) -> None:
+    """One text to whoever has waited long; what M-PESA answers in its usual time needs none."""
+    if payout.sending_at is not None and payout.sending_at + config.payout_doubt_told <= now:
+        payouts.tell(tx, payout, "money.payout_checking", {}, now=now)
 
 
 def _next_ask(payout: Payout, *, now: datetime, config: Config) -> datetime:

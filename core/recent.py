@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.money import Cents
@@ -47,6 +47,14 @@ def payout(tx: Session, customer_id: int) -> PayoutLine | None:
         receipt=next((part.receipt for part in paid), None),
         at=max(part.ended_at or part.created_at for part in parts),
     )
+
+
+def in_doubt(tx: Session, customer_id: int) -> Cents:
+    """What has left for the customer's M-PESA, and M-PESA has not said whether it came."""
+    doubted = select(func.sum(Payout.amount)).where(
+        Payout.customer_id == customer_id, Payout.state.in_([int(state) for state in DOUBTED])
+    )
+    return Cents(int(tx.scalar(doubted) or 0))
 
 
 def _state(parts: Sequence[Payout]) -> Standing:

@@ -176,6 +176,7 @@ class Settings(BaseModel):
     stk_pause: Wait = _seconds(90)
     confirm_within: Wait = _seconds(60)
     payout_result_wait: Wait = _seconds(120)
+    payout_doubt_told: Wait = _seconds(900)  # most doubts end within the first questions
     status_retry: Waits = _after(120, 300, 900, 3600, 10800, 43200)
     pull_overlap: Wait = _seconds(7200)
     mpesa_settings_look: Wait = _seconds(5)

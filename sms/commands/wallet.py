@@ -17,8 +17,11 @@ A_DAY = timedelta(days=1)  # after it a deposit that failed is forgotten
 
 
 def balance(visit: Visit, _: m.Balance) -> Reply:
-    """`BAL`."""
-    return Reply("sms.balance", {"balance": ledger.balance(visit.tx, visit.who.id)})
+    """`BAL`, and what is on its way and in doubt: it is missing from the balance."""
+    facts = {"balance": ledger.balance(visit.tx, visit.who.id)}
+    if doubted := recent.in_doubt(visit.tx, visit.who.id):
+        return Reply("sms.balance_checking", {**facts, "amount": doubted})
+    return Reply("sms.balance", facts)
 
 
 def deposit(visit: Visit, asked: m.Deposit) -> Reply:

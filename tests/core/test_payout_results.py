@@ -153,6 +153,8 @@ def test_silence_is_doubt_and_is_asked_about_ever_more_rarely(rt, amina, daraja,
         wait(minutes=look - minute)
         minute, before = look, len(daraja.requests("status_query"))
         mpesa.sweep(rt)
+        told = ["money.payout_checking"] if look >= 15 else []  # once, and not for what is usual
+        assert mpesa.texts(rt, amina) == told
         if len(daraja.requests("status_query")) > before:
             asked_at.append(minute)
 

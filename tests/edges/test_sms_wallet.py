@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from core import customers
 from core.customers import Customer
-from core.payments import Deposit, DepositState, Payout
+from core.payments import Deposit, DepositState, Payout, PayoutState
 from core.runtime import Runtime
 from tests.people import AMINA, PIN, STRANGER, WRONG_PIN
 from tests.sms.phone import Phone
@@ -87,6 +87,10 @@ def test_a_withdrawal_takes_the_pin_and_goes_to_the_sender_once(rt, phone, amina
     assert (payout.customer_id, payout.phone, payout.amount) == (amina.id, AMINA, 500_00)
     assert phone.kept()[-1].masked == "W#500#****"
     assert "Your balance is KES 500." in phone.text("BAL")
+    for state in (PayoutState.IN_DOUBT, PayoutState.NEEDS_HUMAN):
+        with rt.transaction() as tx:
+            tx.get_one(Payout, payout.id).state = state
+        assert "KES 500 is on its way to your M-PESA" in phone.text("BAL")
 
 
 def test_a_wrong_pin_withdraws_nothing_and_locks_in_the_end(rt, phone, amina, wait) -> None:

@@ -72,7 +72,7 @@ def test_too_many_codes_are_refused(phone: Handset, rt: Runtime) -> None:
 
 
 def test_the_last_withdrawal_says_how_it_stands(
-    phone: Handset, rt: Runtime, amina: Customer, daraja: mpesa.Daraja
+    phone: Handset, rt: Runtime, amina: Customer, daraja: mpesa.Daraja, wait
 ) -> None:
     phone.dial("4").sees_not("01 ")
     cashier.withdraw(rt, amina, 300)
@@ -81,7 +81,13 @@ def test_the_last_withdrawal_says_how_it_stands(
     )
     mpesa.work(rt)
     (request,) = daraja.requests("b2c")
+    wait(seconds=rt.config.payout_result_wait.seconds)
+    mpesa.sweep(rt)
+    doubted = "KES 300 on its way to M-PESA, we are checking"
+    for way in ("", "4", "6"):
+        phone.dial(way).sees(doubted)
     mpesa.post(rt, "b2c_result", mpesa.payout_result(request))
+    phone.dial("").sees_not("checking")
     phone.dial("4").sees("01 Last: KES 300, sent").press("01").sees("receipt SKP1PAYOUT")
     cashier.withdraw(rt, amina, 200)
     mpesa.work(rt)

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 from core import customers, gsm7, market_words
 from core.customers import Customer
 from core.markets import Market
-from core.payments import Deposit, DepositState
+from core.payments import Deposit, DepositState, Payout, PayoutState
 from core.runtime import Runtime
 from core.staff import Staff
 from tests import games, people
@@ -63,6 +63,7 @@ def world(rt: Runtime, wanjiku: Staff, kamau: Staff, size: Size) -> World:
     live = games.derby(rt, wanjiku, *OUTCOMES, question=QUESTION)
     bets["open"] = games.placed(rt, customer, live, 1, 100_000).bet_id
     payment(rt, customer, DepositState.NOT_PAID, "money.why_expired")
+    doubted(rt, customer)
     # What no front door lets in is written by the owner of the tables, past their guards.
     swell = {
         "wallet": f"balance = {size.rich}",
@@ -92,6 +93,24 @@ def payment(rt: Runtime, customer: Customer, state: DepositState, reason: str | 
                 session="worst",
                 state=state,
                 reason=reason,
+                created_at=rt.now(),
+            )
+        )
+
+
+def doubted(rt: Runtime, customer: Customer) -> None:
+    """Have the largest payout be on its way, and in doubt."""
+    with rt.transaction() as tx:
+        tx.add(
+            Payout(
+                key=uuid.uuid4(),
+                request=uuid.uuid4(),
+                customer_id=customer.id,
+                phone=customer.phone,
+                amount=rt.config.payout_max_amount,
+                reason=1,
+                state=PayoutState.IN_DOUBT,
+                ocid=uuid.uuid4(),
                 created_at=rt.now(),
             )
         )

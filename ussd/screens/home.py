@@ -14,8 +14,9 @@ def home(visit: Visit) -> Menu:
         withdraw = Choice(visit.say("ussd.withdraw"), link(money.withdraw), digit="4")
         return Menu(visit.say("customers.closed"), [withdraw])
     balance = ledger.balance(visit.tx, customer.id)
+    greeting = visit.say("ussd.home", name=_first(customer.name), balance=balance)
     return Menu(
-        visit.say("ussd.home", name=_first(customer.name), balance=balance),
+        money.with_doubt(visit, greeting),
         [
             Choice(visit.say("ussd.bet"), link(betting.menu), digit="1"),
             Choice(visit.say("ussd.my_bets"), link(bets.menu), digit="2"),

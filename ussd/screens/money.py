@@ -348,6 +348,12 @@ def back_again(visit: Visit) -> Menu:
     return Menu(visit.say("ussd.taken_back", **visit.args), [], idle=True)
 
 
+def with_doubt(visit: Visit, words: str) -> str:
+    """A screen's words and, below them, what is on its way and in doubt."""
+    doubted = recent.in_doubt(visit.tx, visit.known.id)
+    return f"{words}\n{visit.say('money.in_doubt', amount=doubted)}" if doubted else words
+
+
 def _last_choice(visit: Visit, last: DepositLine) -> Choice:
     label = visit.say(f"ussd.before_{last.state}", amount=last.amount)
     return Choice(label, link(last_payment), digit="01")

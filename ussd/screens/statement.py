@@ -9,6 +9,7 @@ from core.errors import Refusal
 from core.say import NAIROBI
 from core.statement import Cursor, Kind, Line, Period, State
 from ussd.screens import bets
+from ussd.screens.money import with_doubt
 from ussd.visit import Choice, Link, Menu, Visit, effect, link, screen
 
 LINES_MOST = 20  # of a list; then `older` leads to the next so many
@@ -28,7 +29,8 @@ def menu(visit: Visit) -> Menu:
     ]
     if not chosen:
         choices.append(Choice(visit.say("ussd.statement_by_sms"), link(send)))
-    return Menu(_title(visit), choices, idle=True)
+    title = _title(visit)
+    return Menu(title if chosen else with_doubt(visit, title), choices, idle=True)
 
 
 @screen
