@@ -19,6 +19,7 @@ from core.payments import WAITING, Deposit, DepositState
 from core.reasons import PUSH, QUERY_ENDS, PushReason
 from core.receipts import ClaimState, Credit, ReceiptClaim, Source
 from core.runtime import current
+from core.say import say
 
 log = structlog.get_logger(__name__)
 
@@ -156,9 +157,13 @@ def fail(
     if reason.alert:
         log.error("deposits may be failing", deposit_id=deposit.id, result_code=code)
     customer = tx.get_one(Customer, deposit.customer_id)
-    why = by_hand.why_not(deposit, reason, current().config, customer.lang)
+    if orders.lost(tx, deposit):  # with how to pay by hand it would be two texts
+        sentence, why = "money.deposit_failed_order", say(reason.sentence, customer.lang)
+    else:
+        sentence = "money.deposit_failed"
+        why = by_hand.why_not(deposit, reason, current().config, customer.lang)
     facts = {"amount": deposit.amount, "why": why}
-    tell(tx, deposit, "money.deposit_failed", facts, part="failed", now=now)
+    tell(tx, deposit, sentence, facts, part="failed", now=now)
 
 
 def tell(

@@ -210,6 +210,17 @@ def fulfil(tx: Session, deposit: Deposit, *, now: datetime) -> Callable[[], None
     return partial(_tell_placed, tx, order, came, now=now)
 
 
+def lost(tx: Session, deposit: Deposit) -> bool:
+    """Whether a bet is not placed because this deposit was not made.
+
+    One that another deposit of the order has brought is placed, or its customer was told why not.
+    """
+    if deposit.order_id is None:
+        return False
+    order = tx.get_one(DepositOrder, deposit.order_id)
+    return order.state not in (OrderState.PLACED, OrderState.NOT_PLACED)
+
+
 def _nothing() -> None:
     """No bet waited for this money."""
 

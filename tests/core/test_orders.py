@@ -187,6 +187,7 @@ def test_a_push_that_failed_is_tried_again_for_the_same_order(rt, wait, amina, d
     ask(rt, amina, wish(derby, 1_500))
     first = pushed(rt, wait)
     fail(rt, first)
+    assert told(rt)[-1].startswith("Deposit of KES 500 was not made, so your bet was not placed.")
     wait(minutes=2)
     ask(rt, amina, wish(derby, 1_500))
     second = pushed(rt, wait)
@@ -218,6 +219,7 @@ def test_two_pushes_of_an_order_that_land_at_once_bring_one_bet(rt, wait, amina,
     wait(minutes=2)
     ask(rt, amina, wish(derby, 1_500))
     both = first, pushed(rt, wait)
+    assert mpesa.texts(rt, amina) == ["money.deposit_failed_order"]
     teller.at_once(2, lambda number: land(rt, both[number], f"SKL{number}RT61SV"))
     assert (bets(rt), mpesa.balance(rt, amina)) == (1, 500_00)
     assert states(rt) == [OrderState.PLACED]

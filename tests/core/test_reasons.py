@@ -38,8 +38,12 @@ def test_what_is_said_of_a_failed_deposit_fits_one_text():
             if reason.by_hand:
                 how = say.say("money.by_paybill", lang, **BY_HAND)
                 why += " " + say.say("money.or_else", lang, how=how)
-            told = say.say("money.deposit_failed", lang, amount=250_000_00, why=why)
-            assert gsm7.fits(told), (gsm7.septets(told), told)
+            for sentence, words in (
+                ("money.deposit_failed", why),
+                ("money.deposit_failed_order", say.say(reason.sentence, lang)),
+            ):
+                told = say.say(sentence, lang, amount=250_000_00, why=words)
+                assert gsm7.fits(told), (gsm7.septets(told), told)
 
 
 def test_paying_by_hand_is_offered_where_only_the_prompt_failed():
