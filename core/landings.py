@@ -301,7 +301,7 @@ def _await_receipt(tx: Session, deposit: Deposit, *, now: datetime) -> str:
         return "duplicate"
     deposit.state, deposit.reason = DepositState.AWAITING_RECEIPT, None
     deposit.ask_at = now + RECEIPT_WITHIN
-    facts = {"amount": deposit.amount}
+    facts = {"amount": deposit.amount, "short": current().config.at_short_code}
     tell(tx, deposit, "money.deposit_awaiting_receipt", facts, part="awaiting", now=now)
     return "no receipt"
 

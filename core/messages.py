@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core import gsm7, outbox
 from core.base import Base, Small
 from core.customers import Customer
+from core.runtime import current
 from core.say import say
 
 log = structlog.get_logger(__name__)
@@ -177,7 +178,7 @@ def code(
 ) -> int:
     """Promise a one-time code: promise and message know its id, only the sender its digits."""
     sentence = code_sentence(purpose)
-    measured = say(sentence, customer.lang, code=ANY_CODE)
+    measured = say(sentence, customer.lang, **code_facts(ANY_CODE))
     row = {
         "sentence": sentence,
         "code_id": code_id,
@@ -187,6 +188,11 @@ def code(
     message_id = _write(tx, row, key=key, phone=customer.phone, customer_id=customer.id, now=now)
     outbox.promise(tx, KIND, {"message": message_id}, key=key, now=now, customer_id=customer.id)
     return message_id
+
+
+def code_facts(digits: str) -> Mapping[str, Any]:
+    """What the sentence of a code says: also where to send it, for a name takes no reply."""
+    return {"code": digits, "short": current().config.at_short_code}
 
 
 def code_sentence(purpose: str) -> str:

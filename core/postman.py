@@ -65,7 +65,7 @@ def _code_words(tx: Session, message: Message, now: datetime) -> str | None:
     assert message.code_id is not None
     customer = tx.get_one(Customer, message.customer_id)
     digits = codes.digits_to_send(tx, runtime.current().config, message.code_id, now=now)
-    return digits and gsm7.fold(say(message.sentence, customer.lang, code=digits))
+    return digits and gsm7.fold(say(message.sentence, customer.lang, **messages.code_facts(digits)))
 
 
 def _send_again(tx: Session, promise: Promise, message: Message, now: datetime) -> None:

@@ -35,6 +35,7 @@ def offer(visit: Visit, market: MarketView, outcome: OutcomeView, stake: Cents) 
         "stake": stake,
         "outcome": clipped(outcome.name, OUTCOME_LONGEST),
         "code": market.code,
+        "short": visit.config.at_short_code,  # the offer comes from a name: nobody can reply to it
         "minutes": visit.config.order_offer.seconds // 60,
     }
     if came.tax:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 import sms.web
-from core import codes, gsm7, runtime
+from core import codes, gsm7, messages, runtime
 from core.inbound import InboundText
 from core.messages import Message
 from core.runtime import Runtime
@@ -108,4 +108,4 @@ class Phone:
         return codes.derive(self.rt.config, message.code_id, self.number, message.purpose)
 
     def _code(self, message: Message) -> str:
-        return say(message.sentence, "en", code=self._digits(message))
+        return say(message.sentence, "en", **messages.code_facts(self._digits(message)))

@@ -55,7 +55,7 @@ def test_yes_brings_the_money_and_the_bet(phone: Phone, rt: Runtime, poor, derby
     reply = phone.text(f"{derby.code}#1#100")
     assert reply == (
         f"You have KES 30. Deposit KES 70 and bet KES 100 on Yes, game {derby.code}?"
-        " Reply YES within 5 minutes."
+        " Send YES to 22384 within 5 minutes."
     )
     assert count(rt, Deposit) == 0
     assert "Your bet is placed as soon as it is paid" in phone.text("YES")
@@ -67,7 +67,7 @@ def test_yes_brings_the_money_and_the_bet(phone: Phone, rt: Runtime, poor, derby
 
 def test_the_offer_is_in_the_customers_language(phone: Phone, derby, wait) -> None:
     phone.text("LANG SW")
-    assert "Jibu NDIO ndani ya dakika 5" in phone.text(f"{derby.code}#1#100")
+    assert "Tuma NDIO kwa 22384 ndani ya dakika 5" in phone.text(f"{derby.code}#1#100")
     wait(minutes=5)
     assert phone.text("NDIO") == "Ofa hiyo imeisha. Tuma bet yako tena."
 
