@@ -9,9 +9,10 @@ from sqlalchemy import CheckConstraint, Identity, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import gsm7, ledger, runtime
+from core import gsm7, ledger, runtime, under_age
 from core.base import Base, Small
 from core.config import Config
+from core.effects import Refused
 from core.errors import Refusal
 from core.say import NAIROBI
 
@@ -146,12 +147,22 @@ def give_name(tx: Session, customer: Customer, text: str) -> None:
 
 def give_birth(
     tx: Session, customer: Customer, text: str, *, now: datetime, config: Config
-) -> None:
-    """Take the date of birth, of somebody old enough; it is kept encrypted."""
-    born = read_birth(text, now=now, min_age=config.min_age)
+) -> Refused | None:
+    """Take the date of birth, of somebody old enough; it is kept encrypted.
+
+    Who is too young is refused for UNDER_AGE_HOLD, whatever date comes next.
+    """
+    born = read_birth(text, now=now)
     _hold_joining(tx, customer)
+    until = under_age.until(tx, customer.id, now=now)
+    if until is None and not of_age(born, now=now, min_age=config.min_age):
+        until = now + config.under_age_hold
+        under_age.hold(tx, customer.id, to=until, now=now)
+    if until is not None:
+        return Refused("customers.under_age", {"age": config.min_age, "until": until})
     customer.birth = config.data_keys.seal(born.isoformat().encode(), aad=_place(customer))
     _advance(customer)
+    return None
 
 
 def set_pin(tx: Session, customer: Customer, pin_hash: str, *, now: datetime) -> None:
@@ -246,8 +257,8 @@ def read_name(text: str) -> str:
     return name
 
 
-def read_birth(text: str, *, now: datetime, min_age: int) -> date:
-    """The date in DDMMYYYY of somebody who is `min_age` today in Nairobi; raises Refusal."""
+def read_birth(text: str, *, now: datetime) -> date:
+    """The date in DDMMYYYY that somebody alive may be born on; raises Refusal."""
     found = BIRTH.fullmatch(gsm7.western(text).strip())
     if found is None:
         raise Refusal("customers.birth_unreadable")
@@ -256,12 +267,14 @@ def read_birth(text: str, *, now: datetime, min_age: int) -> date:
         born = date(year, month, day)
     except ValueError as error:
         raise Refusal("customers.birth_unreadable") from error
-    age = _age(born, now.astimezone(NAIROBI).date())
-    if not 0 <= age <= OLDEST:
+    if not 0 <= _age(born, now.astimezone(NAIROBI).date()) <= OLDEST:
         raise Refusal("customers.birth_unreadable")
-    if age < min_age:
-        raise Refusal("customers.under_age", age=min_age)
     return born
+
+
+def of_age(born: date, *, now: datetime, min_age: int) -> bool:
+    """Whether somebody born then is `min_age` today in Nairobi."""
+    return _age(born, now.astimezone(NAIROBI).date()) >= min_age
 
 
 def _hold_open(tx: Session, customer: Customer) -> None:

@@ -136,6 +136,7 @@ class Settings(BaseModel):
     code_tries: Count = 3
     code_resend: Waits = _after(30, 60, 120)
     codes_per_day: Count = 5
+    under_age_hold: Wait = _seconds(30 * 86400)  # trying years is no pastime then
     pin_locks: Waits = _after(900, 3600, 86400)
     pin_reset_hold: Wait = _seconds(86400)
 

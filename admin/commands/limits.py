@@ -8,7 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from admin.commands.common import Shillings, acting, as_json, by, done, opened, show, when
-from core import customers, exclusion, limits, money, phone, rights
+from core import customers, exclusion, limits, money, phone, rights, under_age
 from core.customers import Customer
 from core.effects import Channel, Refused
 from core.errors import Refusal
@@ -99,6 +99,21 @@ def take_break(number: str, length: str, name: str) -> None:
         return exclusion.self_exclude(tx, months=int(length.rstrip("m")), **who, **told)
 
     click.echo(f"no play until {when(done(rt, work))}")
+
+
+@play.command("of-age")
+@click.argument("number")
+@by
+def of_age(number: str, name: str) -> None:
+    """Let NUMBER give its birth date again, where an identity card shows that it was a slip."""
+    rt = opened()
+
+    def work(tx: Session) -> None:
+        member = acting(rt, tx, name)
+        under_age.lift(tx, _who(tx, number).id, by=member, now=rt.now())
+
+    done(rt, work)
+    click.echo("may give a birth date again")
 
 
 @play.command("history")

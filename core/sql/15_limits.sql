@@ -184,3 +184,12 @@ BEGIN
   VALUES (p_key, p_customer, p_act, kept.until, p_staff, p_moment);
   RETURN kept.until;
 END $$;
+
+-- A birth date under the age, or support's word that it was a slip: kept, and never altered.
+CREATE OR REPLACE FUNCTION under_age(
+  p_customer bigint, p_act text, p_until timestamptz, p_staff bigint, p_moment timestamptz
+) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  INSERT INTO play_change (key, customer_id, act, until, staff_id, created_at)
+  VALUES (gen_random_uuid(), p_customer, p_act, p_until, p_staff, p_moment)
+$$;

@@ -29,8 +29,12 @@ def join(visit: Visit, asked: m.Join) -> Reply:
 def accept(visit: Visit, asked: m.Accept) -> Reply:
     """`ACCEPT 25121990`: of age, and the terms."""
     customer = visit.who
+    young = customers.give_birth(
+        visit.tx, customer, asked.birth, now=visit.now, config=visit.config
+    )
+    if young:  # the house remembers that, and no terms
+        return Reply(young.reason, young.facts)
     customers.accept_terms(visit.tx, customer, now=visit.now)
-    customers.give_birth(visit.tx, customer, asked.birth, now=visit.now, config=visit.config)
     return _ask(visit, customer)
 
 

@@ -7,9 +7,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from core import exclusion
+from core import customers, exclusion, under_age
+from core.customers import Customer
 from core.errors import Refusal
-from tests import cashier, games, teller
+from core.staff import Role
+from tests import cashier, games, people, teller
+from tests.core.sign_up import BRIAN, begin, read
 
 
 def taken(rt, customer, length, *, key=None):
@@ -110,3 +113,25 @@ def test_the_history_of_play_adds_up(rt, amina, brian, derby, wanjiku, kamau):
 
     assert (month.staked, month.returned, month.result) == (100_00, 285_00, 185_00)
     assert (month.deposited, month.withdrawn) == (0, 285_00)  # her win went to M-PESA
+
+
+def test_the_young_wait_whatever_date_comes_next_until_support_lifts_it(rt):
+    now = rt.now()
+    amina, brian = begin(rt, now=now), begin(rt, now=now, phone=BRIAN)
+    salma = people.member(rt, "salma", Role.SUPPORT)
+
+    def given(customer, birth, later=timedelta()):
+        with rt.transaction() as tx:
+            return customers.give_birth(
+                tx, tx.get_one(Customer, customer), birth, now=now + later, config=rt.config
+            )
+
+    until = now + rt.config.under_age_hold
+    for date_given, later in (("25122015", 0), ("25121990", 0), ("25121990", 29)):
+        refused = given(amina, date_given, timedelta(days=later))
+        assert (refused.reason, refused.facts["until"]) == ("customers.under_age", until)
+        assert read(rt, amina).birth is None
+    assert given(brian, "25121990") is None
+    with rt.transaction() as tx:
+        under_age.lift(tx, amina, by=salma, now=now)
+    assert given(amina, "25121990") is None

@@ -23,6 +23,7 @@ def test_limits_and_breaks(flask, amina, wait):
     assert "STAKE DAY: 500, left 500" in flask(f"play history {who}")
     assert "not" in flask(f"play break {who} 24h --as fatuma", code=1)  # finance is not support
     assert "Nobody" in flask("play history 0799000000", code=1)
+    assert "too young" in flask(f"play of-age {who} --as salma", code=1)
 
 
 def test_levies(flask, wait):

@@ -114,7 +114,7 @@ def samples(world: worst.World) -> dict[Screen, list[dict[str, Any]]]:
     given: dict[Screen, list[dict[str, Any]]] = {
         redial.offer: [{"session": "ATUid_before"}],
         redial.resume: [PLACE],
-        joining.turned_away: [{"facts": {"age": 18}}],
+        joining.turned_away: [{"facts": {"age": 18, "until": LATE.isoformat()}}],
         joining.pin_again: [TOLD],
         betting.games: [
             {"order": "closing"},
@@ -316,7 +316,7 @@ def verdicts_of(world: worst.World) -> dict[str, list[Recalled]]:
         "bet": ["betting.short_of_funds", "betting.market_closed"],
         "give_birth": ["customers.under_age"],
     }
-    short = {"balance": 0, "stake": 1, "short": 1, "age": 18}
+    short = {"balance": 0, "stake": 1, "short": 1, "age": 18, "until": LATE.isoformat()}
     return {
         verb: [Recalled(verb, "done", None, done.get(verb, {}))]
         + [Recalled(verb, "refused", why, short) for why in refused.get(verb, ["money.x"])]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core import codes, customers
+from core import codes, customers, effects, under_age
 from core.codes import Purpose
-from core.effects import Recalled
+from core.effects import Recalled, Refused
 from core.errors import Refusal
 from core.say import languages, say
 from ussd.screens import secrets
@@ -86,8 +86,11 @@ def give_name(visit: Visit) -> Mapping[str, Any]:
 
 
 @screen
-def birth(visit: Visit) -> Ask:
+def birth(visit: Visit) -> Ask | Link:
     """The date of birth, in digits alone: letters are slow on a keypad."""
+    if until := under_age.until(visit.tx, visit.known.id, now=visit.now):
+        facts = {"age": visit.config.min_age, "until": until}
+        return link(turned_away, facts=effects.written(facts))
     return Ask(
         visit.say("ussd.ask_birth"),
         then=Link(give_birth, {}),
@@ -100,7 +103,7 @@ def birth(visit: Visit) -> Ask:
 @reader
 def a_date(answer: Answer) -> str:
     """A date of birth; whether it is long enough ago is the house's rule, not the reader's."""
-    return customers.read_birth(answer.text, now=answer.now, min_age=0).strftime("%d%m%Y")
+    return customers.read_birth(answer.text, now=answer.now).strftime("%d%m%Y")
 
 
 def _too_young(verdict: Recalled) -> Link | None:
@@ -109,17 +112,17 @@ def _too_young(verdict: Recalled) -> Link | None:
 
 
 @effect("give_birth", then=_too_young)
-def give_birth(visit: Visit) -> Mapping[str, Any]:
+def give_birth(visit: Visit) -> Mapping[str, Any] | Refused:
     """Keep the date of birth of somebody old enough."""
     date = visit.args["birth"]
-    customers.give_birth(visit.tx, visit.known, date, now=visit.now, config=visit.config)
-    return {}
+    young = customers.give_birth(visit.tx, visit.known, date, now=visit.now, config=visit.config)
+    return Refused(young.reason, effects.written(young.facts)) if young else {}
 
 
 @screen
 def turned_away(visit: Visit) -> End:
-    """Too young: the call ends, so that the next date is not tried at once."""
-    return End(visit.say("customers.under_age", **visit.args["facts"]))
+    """Too young: the call ends, and the number waits before it may give another date."""
+    return End(visit.say("customers.under_age", **effects.read(visit.args["facts"])))
 
 
 @screen
