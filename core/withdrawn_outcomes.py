@@ -56,14 +56,14 @@ def propose(
         now=now,
         lasts=timedelta(hours=config.proposal_hours),
     )
-    return proposal, _preview(tx, market, content)
+    return proposal, counted(tx, market, content)
 
 
 def look(tx: Session, market: Market, *, outcome: int, source: str) -> WithdrawalPreview:
     """What a withdrawal, proposed now, would give back. Nothing is locked or written."""
     if not source.strip():
         raise Refusal("staff.source_missing")
-    return _preview(tx, market, _content(tx, market, outcome, source.strip()))
+    return counted(tx, market, _content(tx, market, outcome, source.strip()))
 
 
 def afresh(tx: Session, market: Market, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def _content(tx: Session, market: Market, outcome: int, source: str) -> dict[str
     return {"market": market.id, "outcome": outcome, "source": source}
 
 
-def _preview(tx: Session, market: Market, content: Mapping[str, Any]) -> WithdrawalPreview:
+def counted(tx: Session, market: Market, content: Mapping[str, Any]) -> WithdrawalPreview:
+    """What the withdrawal gives back, or has given."""
     number = content["outcome"]
     bets, staked = tx.execute(
         select(func.count(), func.coalesce(func.sum(Bet.stake), 0)).where(

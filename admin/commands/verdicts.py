@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from admin.commands.common import when
-from core import decisions, market_books, markets, money, previews, proposed
+from core import decisions, money, previews, proposed, withdrawn_outcomes
 from core.errors import Refusal
 from core.markets import Market
 from core.previews import Preview
-from core.proposed import Picks, Proposed, Verdict
+from core.proposed import Picks, Verdict
 
 
 def ended(won: Picks) -> str:
@@ -49,7 +49,7 @@ def waiting(tx: Session, code: int, now: datetime) -> dict[str, Any]:
     found = proposed.about(tx, market_id)
     if found is None:  # decided a moment ago
         raise Refusal("staff.nothing_proposed", code=code)
-    seen = as_it_is_now(tx, market_id, found)
+    seen = counted(tx, tx.get_one(Market, market_id), found.content)
     return {
         "code": code,
         "act": found.act,
@@ -64,19 +64,12 @@ def waiting(tx: Session, code: int, now: datetime) -> dict[str, Any]:
     }
 
 
-def as_it_is_now(tx: Session, market_id: int, found: Proposed) -> dict[str, Any]:
-    """What the proposal would do as things are now."""
-    if found.act != "withdrawal":
-        now = previews.again(tx, tx.get_one(Market, market_id), found.content)
-        return facts(now, proposed.verdict(tx, found.content))
-    view = markets.view(tx, market_id)
-    assert view is not None, "what is proposed about a market is about one"
-    sides = zip(view.outcomes, market_books.book(tx, view).sides, strict=True)
-    return next(
-        {"hash": found.hash, "outcome": one.name, "bets": side.bets, "staked": one.staked}
-        for one, side in sides
-        if one.number == found.content["outcome"]
-    )
+def counted(tx: Session, market: Market, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was proposed, decided or not, does to the book; another hash is another book."""
+    if "outcome" not in content:  # all but a withdrawal
+        return facts(previews.again(tx, market, content), proposed.verdict(tx, content))
+    gone = withdrawn_outcomes.counted(tx, market, content)
+    return {"hash": gone.hash, "outcome": gone.name, "bets": gone.bets, "staked": gone.staked}
 
 
 def previewed(one: Mapping[str, Any]) -> str:

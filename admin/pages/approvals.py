@@ -123,18 +123,19 @@ def _shown(tx: Session, proposal_id: int) -> dict[str, Any]:
 
 
 def _about_market(tx: Session, proposal: Proposal) -> dict[str, Any]:
-    """What a result would do, counted afresh as long as it can be decided."""
+    """What a result does to the book: counted afresh to decide on, and as it was decided later.
+
+    Of a book that is another by now only what was proposed can be told.
+    """
     market = tx.get_one(Market, proposal.content["market"])
-    seen, changed = None, False
-    if proposal.state == ProposalState.PENDING:
-        about = proposed.about(tx, market.id)
-        if about is not None and about.hash == proposal.content_hash:
-            try:
-                seen = verdicts.as_it_is_now(tx, market.id, about)
-            except Refusal:  # an outcome has gone meanwhile: it can only be refused
-                changed = True
-        changed = changed or (seen is not None and seen["hash"] != proposal.content_hash)
-    facts: dict[str, Any] = {"market": market, "seen": seen, "changed": changed}
+    pending = proposal.state == ProposalState.PENDING
+    try:
+        seen = verdicts.counted(tx, market, proposal.content)
+    except Refusal:  # an outcome has gone meanwhile: it can only be refused
+        seen = None
+    changed = seen is None or seen["hash"] != proposal.content_hash
+    facts: dict[str, Any] = {"market": market, "changed": changed and pending}
+    facts["seen"] = seen if pending or not changed else None
     if proposal.act != withdrawn_outcomes.ACT:
         facts["won"] = proposed.verdict(tx, proposal.content).won
     return facts

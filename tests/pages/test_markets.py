@@ -70,11 +70,15 @@ def test_a_market_from_its_draft_to_the_last_shilling(rt, wanjiku, kamau, amina,
     assert page.hash == seen
     page.sees("FKF match report", "Won: 1 Yes", "KES 380.00", "Float before", "Float after")
     page.press("Approve").sees("will be settled", "approved", "kamau")
+    decided = page.path
+    told = ("FKF match report", "Won: 1 Yes", "KES 400.00", "KES 20.00", "The ten largest")
+    page.sees(*told).misses("Float")
 
     page.open(page_of(market)).sees("Settlement", "waiting")
     run = newest(rt, market)
     assert settling.work(rt, run.id)
     page.open(page_of(market)).sees("settled", "KES 380.00", "1 of 1", "100%")
+    page.open(decided).sees(*told, "KES 380.00", "Approved by")
     assert teller.clean(rt)
 
 
@@ -108,6 +112,7 @@ def test_the_second_person_says_no(wanjiku, kamau, market, rt):
     proposed(wanjiku, market)
     page = kamau.open("/admin/approvals").follow("Result")
     page.press("Refuse", reason="it was a draw").sees("Refused.", "refused")
+    page.sees("Refused by", "Won: 1 Yes", "KES 380.00", "The ten largest")
     page.open(page_of(market)).sees("refuse result", "it was a draw")
     assert status(rt, market) == Status.CLOSED
 
