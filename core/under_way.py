@@ -45,6 +45,8 @@ class Progress:
     to_reverse: Cents
     corrects: int | None
     withdraws: int | None
+    effective_close: datetime | None  # bets placed after it came too late, and go back
+    late: Cents  # of them, once it has begun
     paused_at: datetime | None
     paused_by: str | None
 
@@ -74,6 +76,7 @@ def progress(tx: Session, code: int) -> Progress | None:
         collected=Cents(run.collected),
         corrects=run.corrects,
         withdraws=run.withdraws,
+        effective_close=run.effective_close,
         paused_at=run.paused_at,
         **counts._asdict(),
     )
@@ -159,7 +162,9 @@ COUNTS = text("""
                    AND p.late = coalesce(b.placed_at > s.effective_close, false)
              WHERE b.market_id = s.market_id) AS bets,
            given.bets_done, given.people, given.people_done, coalesce(w.reversed, 0) AS reversed,
-           coalesce(w.pool, 0) AS to_reverse, p.name AS paused_by
+           coalesce(w.pool, 0) AS to_reverse, p.name AS paused_by,
+           (SELECT coalesce(sum(staked), 0)::bigint FROM settlement_share
+             WHERE settlement_id = s.id AND late) AS late
       FROM settlement s
       LEFT JOIN settlement w ON w.id = s.corrects
       LEFT JOIN staff p ON p.id = s.paused_by

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from admin import fields, frame, looks
 from admin.frame import page
-from admin.pages.markets import MARKET, live_code
-from core import categories, drafts, markets, money, runtime, trading
+from admin.pages.markets import MARKET, live_code, view_of
+from core import categories, drafts, market_books, markets, money, runtime, trading
 from core.errors import Refusal
-from core.markets import Market, Outcome, Status
+from core.market_books import Book
+from core.markets import Market, MarketView, Outcome, Status
 from core.rights import Right
 from core.say import say
 from core.staff import Staff
@@ -76,6 +77,14 @@ def open_up(market_id: int) -> Response:
     return _done(market_id, work, "open", "is open")
 
 
+@page(f"{MARKET}/closing", Right.MARKETS)
+def closing(market_id: int) -> str:
+    """Ask once more, with what is at stake: it cannot be taken back."""
+    view, book = frame.read(lambda tx: _with_book(tx, market_id))
+    bets = sum(side.bets for side in book.sides)
+    return render_template("closing.html", view=view, bets=bets)
+
+
 @page(f"{MARKET}/closing", Right.MARKETS, methods=("POST",))
 def close(market_id: int) -> Response:
     """Stop the betting now, for good."""
@@ -121,6 +130,11 @@ def move(market_id: int) -> Response:
 
     told = "closes at another time, and its backers are told"
     return _done(market_id, work, "move", told, reason=why, closes_at=closes_at.isoformat())
+
+
+def _with_book(tx: Session, market_id: int) -> tuple[MarketView, Book]:
+    view = view_of(tx, market_id)
+    return view, market_books.book(tx, view)
 
 
 def _done(

@@ -67,7 +67,7 @@ def progress(market_id: int) -> Response:
     """The part of its page that changes while it is settled."""
     if not request.headers.get("HX-Request"):
         return frame.onward("markets_show", market_id=market_id)
-    facts = frame.read(lambda tx: _run(tx, _view(tx, market_id)))
+    facts = frame.read(lambda tx: _run(tx, view_of(tx, market_id)))
     answer = make_response(render_template("progress.html", **facts))
     if not facts["polled"]:  # it has come to an end: so has what the rest of the page says
         answer.headers["HX-Refresh"] = "true"
@@ -75,7 +75,7 @@ def progress(market_id: int) -> Response:
 
 
 def _facts(tx: Session, market_id: int) -> dict[str, Any]:
-    view, now = _view(tx, market_id), runtime.current().now()
+    view, now = view_of(tx, market_id), runtime.current().now()
     book = market_books.book(tx, view)
     picks = {one.number: one.name for one in view.outcomes}
     return _run(tx, view) | {
@@ -121,7 +121,8 @@ def _part_done(run: Progress) -> int:
     return sum(100 * done // whole if whole else 100 for done, whole in parts) // len(parts)
 
 
-def _view(tx: Session, market_id: int) -> MarketView:
+def view_of(tx: Session, market_id: int) -> MarketView:
+    """A market as it is; 404 for none."""
     found = markets.view(tx, market_id)
     if found is None:
         abort(404)

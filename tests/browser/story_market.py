@@ -116,6 +116,9 @@ def close_and_propose(visit, market_id):
     """No more bets, and what the result would do put before a second person; the hash of it."""
     visit.go(f"/admin/markets/{market_id}").shot("open")
     desk.press(visit, "Close the market")
+    expect(visit.page.get_by_role("heading", name="Close market")).to_be_visible()
+    visit.shot("closing")
+    desk.press(visit, "Close the market")
     expect(desk.state(visit)).to_have_text("closed")
     shown = desk.preview(visit, "Gor wins", SOURCE)
     desk.press(visit, "Propose")

@@ -114,7 +114,7 @@ def test_i_make_a_key_that_is_shown_once(njeri):
 def test_the_audit_is_read_filtered_and_verified(rt, njeri, at):
     auditor = at("odhiambo", Role.AUDITOR)
     market = games.derby(rt, njeri.person.staff)
-    njeri.open(f"/admin/markets/{market.id}").press("Close the market")
+    njeri.open(f"/admin/markets/{market.id}").follow("Close").press("Close the market")
     page = auditor.open("/admin/audit").sees("market close", "njeri", "page", "market:1")
     page.press("Filter", what="market", about="market:1").sees("market close").misses("staff enrol")
     page.press("Verify").sees("are whole; the head is")
