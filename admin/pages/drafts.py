@@ -1,7 +1,7 @@
 """What a trader does alone: the draft, its opening, pausing the betting, moving and closing it."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, abort, make_response, render_template
@@ -11,13 +11,16 @@ from sqlalchemy.orm import Session
 from admin import fields, frame, looks
 from admin.frame import page
 from admin.pages.markets import MARKET, live_code, view_of
-from core import categories, drafts, market_books, markets, money, runtime, trading
+from core import categories, drafts, market_books, market_words, markets, money, runtime, trading
+from core.drafts import Draft
 from core.errors import Refusal
 from core.market_books import Book
 from core.markets import Market, MarketView, Outcome, Status
 from core.rights import Right
 from core.say import say
 from core.staff import Staff
+
+Faults = Sequence[tuple[str, Refusal]]  # by the field that each is beside
 
 
 @page("/markets/new", Right.MARKETS)
@@ -28,18 +31,20 @@ def new() -> str:
 
 @page("/markets/new", Right.MARKETS, methods=("POST",))
 def create() -> Response:
-    """Keep a new draft; what is wrong with it is said above what was typed."""
+    """Keep a new draft; all that is wrong with it is said beside what was typed."""
     rt = runtime.current()
+    wanted, faults = _wanted()
+    if faults:
+        return _again(faults)
+    wanted["opens_at"] = wanted["opens_at"] or rt.now()
 
     def work(tx: Session, member: Staff) -> Market:
-        wanted = _wanted()
-        wanted["opens_at"] = wanted["opens_at"] or rt.now()
         return drafts.create(tx, by=member, now=rt.now(), config=rt.config, **wanted)
 
     try:
         drafted = frame.act(work, "market draft", lambda market: f"market:{market.id}")
     except Refusal as refusal:
-        return _again(refusal)
+        return _again([(_field(refusal, wanted), refusal)])
     return frame.done(f"Market {drafted.code} is drafted.", "markets_show", market_id=drafted.id)
 
 
@@ -53,16 +58,20 @@ def edit_form(market_id: int) -> str:
 def edit(market_id: int) -> Response:
     """Change a draft."""
     rt = runtime.current()
+    frame.read(lambda tx: _draft(tx, market_id))  # or there is nothing to change
+    wanted, faults = _wanted()
+    if faults:
+        return _again(faults, market_id)
 
     def work(tx: Session, member: Staff) -> Market:
         return drafts.edit(
-            tx, live_code(tx, market_id), by=member, now=rt.now(), config=rt.config, **_wanted()
+            tx, live_code(tx, market_id), by=member, now=rt.now(), config=rt.config, **wanted
         )
 
     try:
         edited = frame.act(work, "market edit", f"market:{market_id}")
     except Refusal as refusal:
-        return _again(refusal, market_id)
+        return _again([(_field(refusal, wanted), refusal)], market_id)
     return frame.done(f"Market {edited.code} is changed.", "markets_show", market_id=market_id)
 
 
@@ -144,24 +153,44 @@ def _done(
     return frame.done(f"Market {market.code} {became}.", "markets_show", market_id=market_id)
 
 
-def _wanted() -> dict[str, Any]:
-    """What the form says a draft is to be. Raises Refusal for what cannot be read."""
-    return {
+def _wanted() -> tuple[dict[str, Any], Faults]:
+    """What the form says a draft is to be, and everything against that, field by field."""
+    wanted: dict[str, Any] = {
         "question": fields.text("question"),
         "outcomes": [line.strip() for line in fields.text("outcomes").splitlines() if line.strip()],
         "category": fields.text("category"),
-        "opens_at": fields.moment("opens_at"),
-        "closes_at": _closes_at(),
-        "min_stake": fields.amount("min_stake"),
-        "max_stake": fields.amount("max_stake"),
     }
+    unread: list[tuple[str, Refusal]] = []
+    for name, read in READ.items():
+        wanted[name] = None
+        try:
+            wanted[name] = read(name)
+        except Refusal as refusal:
+            unread.append((name, refusal))
+    if wanted["closes_at"] is None and "closes_at" not in dict(unread):
+        unread.append(("closes_at", Refusal("staff.moment_unreadable")))
+    told = {name for name, _ in unread}
+    return wanted, [*unread, *frame.read(lambda tx: _faults(tx, wanted, told))]
 
 
-def _closes_at() -> datetime:
-    closes_at = fields.moment("closes_at")
-    if closes_at is None:
-        raise Refusal("staff.moment_unreadable")
-    return closes_at
+def _faults(tx: Session, wanted: Mapping[str, Any], unread: Collection[str]) -> Faults:
+    """What the house has against it; of what could not be read that has been said already."""
+    rt = runtime.current()
+    now = rt.now()
+    opens_at = wanted["opens_at"] or now
+    closes_at = wanted["closes_at"] or max(opens_at, now) + timedelta(days=1)
+    draft = Draft(**{**wanted, "opens_at": opens_at, "closes_at": closes_at})
+    found = drafts.faults(draft, categories.every(tx), now=now, config=rt.config)
+    told = ((_field(fault, wanted), fault) for fault in found)
+    return [(name, fault) for name, fault in told if name not in unread]
+
+
+def _field(fault: Refusal, wanted: Mapping[str, Any]) -> str:
+    """The field that a fault is about; "" for the draft as a whole."""
+    if fault.reason.startswith("staff.words_"):
+        asked = fault.facts["text"] == market_words.tidy(wanted["question"])
+        return "question" if asked else "outcomes"
+    return FIELDS.get(fault.reason, "")
 
 
 def _draft(tx: Session, market_id: int) -> dict[str, str]:
@@ -181,24 +210,44 @@ def _draft(tx: Session, market_id: int) -> dict[str, str]:
     }
 
 
-def _form(values: Mapping[str, str], market_id: int | None = None, fault: str = "") -> str:
+def _form(
+    values: Mapping[str, str], market_id: int | None = None, faults: Faults = (), fault: str = ""
+) -> str:
+    beside: dict[str, list[str]] = {}
+    for name, refusal in faults:
+        beside.setdefault(name, []).append(say(refusal.reason, "en", **refusal.facts))
     return render_template(
         "draft.html",
         values={name: values.get(name, "") for name in NAMES},
         market_id=market_id,
-        fault=fault,
+        faults=beside,
+        fault=" ".join([fault, *beside.get("", ())]).strip(),
         categories=frame.read(categories.every),
         config=runtime.current().config,
     )
 
 
-def _again(refusal: Refusal, market_id: int | None = None) -> Response:
-    """The form once more, with what was typed and what is wrong with it."""
+def _again(faults: Faults, market_id: int | None = None) -> Response:
+    """The form once more, with what was typed and all that is wrong with it."""
     typed = {name: fields.text(name) for name in NAMES}
-    fault = say(refusal.reason, "en", **refusal.facts)
-    return make_response(_form(typed, market_id, fault), 422)
+    return make_response(_form(typed, market_id, faults, "Nothing is kept yet."), 422)
 
 
 NAMES = (
     "question", "outcomes", "category", "opens_at", "closes_at", "min_stake", "max_stake",
 )  # fmt: skip
+READ: Mapping[str, Callable[[str], Any]] = {
+    "opens_at": fields.moment,
+    "closes_at": fields.moment,
+    "min_stake": fields.amount,
+    "max_stake": fields.amount,
+}
+FIELDS = {
+    "staff.question_length": "question",
+    "staff.outcomes_number": "outcomes",
+    "staff.outcome_length": "outcomes",
+    "staff.outcome_misleading": "outcomes",
+    "staff.no_such_category": "category",
+    "staff.closes_too_soon": "closes_at",
+    "staff.stakes": "max_stake",
+}

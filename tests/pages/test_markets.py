@@ -88,7 +88,18 @@ def test_a_draft_with_a_fault_comes_back_with_what_was_typed(wanjiku, rt):
     assert page.status == 422
     assert page.messages
     assert "Ring 0712 345 678?" in page.html
-    page.press("Keep the draft", question="Will it rain?").sees("is drafted")
+    page.press(
+        "Keep the draft", question="Call 0712 345 678", outcomes="Yes", closes="2020-01-01T10:00",
+        least_stake="a lot",
+    )  # fmt: skip
+    faults = {one.get("id"): one for one in page.root.all("small") if one.get("class") == "fault"}
+    named = [one for one in page.root.all("input", "textarea") if one.get("aria-invalid")]
+    assert [one.get("aria-describedby") for one in named] == list(faults)
+    assert [one.get("name") for one in named] == ["question", "outcomes", "closes_at", "min_stake"]
+    page.press(
+        "Keep the draft", question="Will it rain?", outcomes="Yes\nNo", least_stake="",
+        closes=typed(rt.now() + timedelta(hours=2)),
+    ).sees("is drafted")  # fmt: skip
     page.follow("Edit the draft").press("Keep the changes", question="Will it hail?")
     page.sees("is changed", "Will it hail?", "→ Will it hail?")
 
