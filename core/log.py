@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
@@ -84,6 +84,22 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def kept() -> Callable[[], None]:
+    """How logs are written now: calling it has them written so again."""
+    root, written = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    levels = {package: logging.getLogger(package).level for package in PACKAGES}
+
+    def again() -> None:
+        root.handlers = handlers
+        root.setLevel(level)
+        for package, was in levels.items():
+            logging.getLogger(package).setLevel(was)
+        structlog.configure(**written)
+
+    return again
 
 
 @contextmanager

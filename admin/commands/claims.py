@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin.commands.common import as_json, done, opened, show, when
+from core import phone
 from core.code_claims import CodeClaim, CodeState
 from core.customers import Customer
 from core.reasons import PUSH, of_payout
@@ -49,12 +50,12 @@ def _rows(tx: Session, state: str | None) -> list[dict[str, Any]]:
     return [
         {
             "at": when(row.created_at),
-            "phone": phone,
+            "phone": phone.mask(number),
             "receipt": row.receipt,
             "state": CodeState(row.state).name.lower(),
             "deposit": row.deposit_id,
         }
-        for row, phone in tx.execute(found.order_by(CodeClaim.id.desc()).limit(SHOWN))
+        for row, number in tx.execute(found.order_by(CodeClaim.id.desc()).limit(SHOWN))
     ]
 
 

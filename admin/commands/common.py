@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.orm import Session
 
-from core import audit, money, phone, runtime, sign_in, staff, stamp
+from core import audit, log, money, phone, runtime, sign_in, staff, stamp
 from core.errors import Refusal
 from core.runtime import Runtime
 from core.say import NAIROBI, say
@@ -68,7 +69,17 @@ def when(moment: datetime) -> str:
     return moment.astimezone(NAIROBI).strftime("%Y-%m-%d %H:%M")
 
 
-def opened() -> Runtime:
+def opened(level: str = "ERROR") -> Runtime:
+    """The house, for a command that a person reads: what came of it, and no log in between.
+
+    Events of `level` and graver go to stderr until the command ends.
+    """
+    click.get_current_context().call_on_close(log.kept())
+    log.configure(level, sys.stderr)
+    return _known()
+
+
+def _known() -> Runtime:
     """The house, once its database is known to be the right one, on the settings in force."""
     rt = runtime.current()
     try:
@@ -82,7 +93,7 @@ def opened() -> Runtime:
 
 def serving() -> Runtime:
     """The house, for a process that works by itself: it has to know how to speak to M-PESA."""
-    rt = opened()
+    rt = _known()
     if rt.mpesa_shut:
         raise click.ClickException(f"the M-PESA settings cannot be opened: {rt.mpesa_shut}")
     return rt

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from admin import readiness
 from admin.commands.common import acting, as_json, by, done, opened, show, when
-from core import log, money, promotion, rights, stamp
+from core import money, promotion, rights, stamp
 from core.proposals import Proposal
 from core.rights import Right
 from core.runtime import Runtime
@@ -43,7 +42,6 @@ def promote(note: str | None, seen_hash: str | None, name: str) -> None:
     """
     if (note is None) == (seen_hash is None):
         raise click.UsageError("Give --note to propose, or --hash to approve.")
-    log.configure("ERROR", sys.stderr)  # a person reads this
     rt = opened()
     done(
         rt, lambda tx: rights.require(acting(rt, tx, name), Right.ENVIRONMENT_PROPOSE)

@@ -1,6 +1,5 @@
 """`flask mpesa settings|test|readiness`: credentials by two people, tried, and a list of checks."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,6 @@ from admin import readiness
 from admin.commands.common import acting, as_json, by, done, opened, show, when
 from admin.commands.reconcile import mpesa
 from admin.line_check import NOT_TRIED, OK, Finding, account, attempt, line, results
-from core import log
 from core import mpesa_settings as rules
 from core.config import Config
 from core.mpesa_settings import Standing
@@ -110,8 +108,7 @@ def test(proposed: bool, seconds: int, as_json: bool) -> None:
 
     Ends with 1 if a step failed. A wrong operator's password counts as a try with M-PESA.
     """
-    log.configure("WARNING", sys.stderr)  # a person reads this
-    rt = opened()
+    rt = opened("WARNING")
     config = done(rt, lambda tx: rules.proposed(tx, rt.config, now=rt.now())) if proposed else None
     found = list(_tried(rt, config or rt.config, seconds))
     show([asdict(one) for one in found], as_json, line)
@@ -123,7 +120,6 @@ def test(proposed: bool, seconds: int, as_json: bool) -> None:
 @as_json
 def ready(as_json: bool) -> None:
     """Run every check of readiness and show its evidence. Ends with 1 if one is not green."""
-    log.configure("ERROR", sys.stderr)  # a person reads this
     found = readiness.run(opened())
     show([asdict(one) for one in found], as_json, _check)
     if readiness.failing(found):

@@ -104,7 +104,7 @@ def _deposit(deposit: Deposit) -> dict[str, Any]:
         "kind": DEPOSIT,
         "state": DepositState(deposit.state).name.lower(),
         "amount": deposit.amount,
-        "phone": deposit.phone,
+        "phone": phone.mask(deposit.phone),
         "code": deposit.code,
         "asked": deposit.asked,
         "ask_at": deposit.ask_at,
@@ -131,7 +131,7 @@ def payout_facts(payout: Payout) -> dict[str, Any]:
         "state": PayoutState(payout.state).name.lower(),
         "held_for": held,
         "amount": payout.amount,
-        "phone": payout.phone,
+        "phone": phone.mask(payout.phone),
         "attempt": payout.attempt,
         "code": payout.code,
         "receipt": payout.receipt,
@@ -144,7 +144,7 @@ def payout_facts(payout: Payout) -> dict[str, Any]:
 
 
 def _line(one: Any) -> str:
-    at, who = when(one["created_at"]), phone.mask(one["phone"])
+    at, who = when(one["created_at"]), one["phone"]
     shown = money.show(one["amount"])
     return f"{one['ref']:16} {one['kind']:8} {one['state']:17} {shown:>14} {who}  {at}"
 

@@ -1,6 +1,5 @@
 """`flask sandbox`: whether Daraja, as this house is set up, knows us and reaches us."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +8,7 @@ import click
 
 from admin.commands.common import as_json, done, opened, show
 from admin.line_check import DOORS_OF, NOT_TRIED, OK, Finding, account, attempt, line, results
-from core import log, paybill_registrations
+from core import paybill_registrations
 from core import phone as phones
 from core.errors import Refusal
 from core.runtime import Runtime
@@ -44,8 +43,7 @@ def check(number: str | None, register: bool, receipt: str, seconds: int, as_jso
 
     Against whatever host DARAJA_BASE_URL names. Ends with 1 if a step failed.
     """
-    log.configure("WARNING", sys.stderr)  # a person reads this
-    rt = opened()
+    rt = opened("WARNING")
     began = rt.now()
     payer = None if number is None else _phone(number)
     found = [known := account(rt.config)]
