@@ -48,6 +48,7 @@ def _environment(urls: engines.Urls, key_file: Path) -> dict[str, str]:
         **os.environ,
         **settings.house(urls, app_env="demo", web=web, simulator=simulator),
         **settings.world(web=web, port=simulator_port, key_file=str(key_file)),
+        "SIM_UTILITY_FLOAT": "0",  # the story brings it, so that the house has booked it as well
         "MPESA_CERTIFICATE": Keys(str(key_file)).certificate,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",

@@ -26,6 +26,7 @@ PIN, MPESA_PIN = "4826", "1234"
 DEPOSIT, YES, NO, WON, FEE = 500, 100, 200, 285, 15  # shillings: 300 less 5% is 285
 QUESTION = "Will Gor beat AFC?"
 MARKET = [QUESTION, "--outcome", "Yes", "--outcome", "No", "--closes", "+2h"]
+FLOAT = 1_000_000  # shillings that M-PESA holds for payouts at the opening
 PATIENCE = 60  # seconds for a text or a prompt; usually five
 
 
@@ -141,7 +142,8 @@ class Story:
         now, fees = self._money(), "fees"
         _same("the fee is", now[fees] - before[fees], FEE * 100)
         _same("the simulator finds", self.network.books()["discrepancies"], [])
-        _same("M-PESA holds, by its books and ours", now["theirs"], now["ours"] - before["ours"])
+        theirs, ours = (now[books] - before[books] for books in ("theirs", "ours"))
+        _same("M-PESA holds, by its books and ours", theirs, ours)
         self.tell("simulator books equal: M-PESA and the ledger agree to the cent")
 
     def _books_agree(self) -> bool:
@@ -179,9 +181,10 @@ class Story:
 def main() -> None:
     """Play it on the house and the world that the environment names."""
     network = Network(os.environ["DARAJA_BASE_URL"])
-    _flask("demo", "seed")  # staff and markets, while the processes start
-    for address in (f"{network.base_url}/control/health", f"{os.environ['PUBLIC_URL']}/readyz"):
-        _await(address)
+    seeded = _flask("demo", "seed")  # staff and markets, while the processes start
+    _await(f"{network.base_url}/control/health")
+    _fill(network, fresh="already" not in seeded)
+    _await(f"{os.environ['PUBLIC_URL']}/readyz")
     if "--stay" in sys.argv:
         _tell(f"Watch it on two phones: {network.base_url}/")
         _tell(f"The staff's pages:      {os.environ['PUBLIC_URL']}/admin/")
@@ -198,6 +201,14 @@ def main() -> None:
         _tell(f"In a terminal:          make phone N={phones[0].number} PORT={os.environ['PORT']}")
         _tell(f"The staff's pages:      {os.environ['PUBLIC_URL']}/admin/   (Ctrl-C ends it all)")
         signal.pause()
+
+
+def _fill(network: Network, *, fresh: bool) -> None:
+    """Give the payouts' account its float, in both books; an older house has booked it before."""
+    if fresh:
+        _flask("demo", "float", str(FLOAT), "--ref", network.treasury("top up", FLOAT))
+    else:
+        network.set_float(FLOAT)
 
 
 def _flask(*words: str) -> str:

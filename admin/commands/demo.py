@@ -7,11 +7,13 @@ import pyotp
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin.commands.common import done, opened
+from admin.commands.common import Shillings, done, opened
 from admin.commands.staff import staff as people
-from core import drafts, staff, staff_access
+from core import drafts, staff, staff_access, treasury
 from core.config import Config
+from core.money import Cents, show
 from core.runtime import Runtime
+from core.say import NAIROBI
 from core.staff import Role, Staff
 
 STAFF = {
@@ -84,6 +86,39 @@ def _enrol(tx: Session, member: Staff, *, now: datetime, config: Config) -> None
     seed = staff_access.begin_enrolment(tx, member.name, code, now=now, config=config)
     shown = pyotp.TOTP(seed.secret).at(now - STEP)
     staff_access.enrol(tx, member.name, code, password=PASSWORD, totp=shown, now=now, config=config)
+
+
+@demo.command("float")
+@click.argument("amount", type=Shillings())
+@click.option("--ref", "reference", required=True, help="The receipt of M-PESA's top up.")
+def opening_float(amount: int, reference: str) -> None:
+    """Book what M-PESA holds at the opening: the owner's money, moved by two of finance."""
+    rt = opened()
+    if rt.config.app_env not in ("demo", "test"):
+        raise click.ClickException("Elsewhere two people move money, each by a command of theirs.")
+    done(rt, lambda tx: _top_up(tx, rt, Cents(amount), reference))
+    click.echo(f"The float of KES {show(amount)} is booked.")
+
+
+def _top_up(tx: Session, rt: Runtime, amount: Cents, reference: str) -> None:
+    """Akinyi proposes and wafula approves: into the bank, and from there to M-PESA."""
+    akinyi, wafula = staff.named(tx, "akinyi"), staff.named(tx, "wafula")
+    now, config = rt.now(), rt.config
+    for act, ref in (("owner in", f"{reference}-BANK"), ("top up", reference)):
+        put = treasury.propose(
+            tx,
+            act,
+            amount=amount,
+            shortcode=config.mpesa_b2c_shortcode,
+            value_date=now.astimezone(NAIROBI).date(),
+            reference=ref,
+            note="the float at the opening",
+            by=akinyi,
+            now=now,
+            config=config,
+        )
+        seen = put.content_hash
+        treasury.approve(tx, ref, seen_hash=seen, by=wafula, now=now, config=config)
 
 
 @people.command("code")

@@ -5,6 +5,9 @@ from flask.cli import ScriptInfo
 
 from admin.commands import demo
 from admin.commands.demo import PASSWORD, STAFF
+from core import ledger
+from core.ledger import AccountKind
+from tests import teller
 from tests.pages.browser import Browser
 
 
@@ -30,6 +33,16 @@ def test_everybody_of_the_demo_comes_in(rt, app, flask):
         page.press("Sign in", name=name, password=PASSWORD, code=code)
         assert page.title == "Home", page.messages
         page.sees(name, role)
+
+
+def test_the_float_of_the_opening_is_booked_by_two(rt, flask):
+    flask("demo", "seed")
+    assert flask("demo", "float", "1000000", "--ref", "SKF1FLOAT1") == (
+        "The float of KES 1,000,000 is booked.\n"
+    )
+    with rt.transaction() as tx:
+        assert ledger.total(tx, AccountKind.MPESA_UTILITY) == 1_000_000_00
+    assert teller.clean(rt)
 
 
 def test_two_codes_serve_within_half_a_minute_and_then_one_waits(rt, app, flask):
