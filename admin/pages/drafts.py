@@ -187,7 +187,7 @@ def _faults(tx: Session, wanted: Mapping[str, Any], unread: Collection[str]) -> 
 
 def _field(fault: Refusal, wanted: Mapping[str, Any]) -> str:
     """The field that a fault is about; "" for the draft as a whole."""
-    if fault.reason.startswith("staff.words_"):
+    if "text" in fault.facts:  # words that nobody may read
         asked = fault.facts["text"] == market_words.tidy(wanted["question"])
         return "question" if asked else "outcomes"
     return FIELDS.get(fault.reason, "")
