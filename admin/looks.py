@@ -8,6 +8,7 @@ from typing import Any
 from core import audit, money, phone
 from core.levies import Levy
 from core.say import NAIROBI
+from core.staff_invitations import Invitation
 
 NOTHING = "-"
 AMOUNTS = {
@@ -62,6 +63,12 @@ def words(name: str) -> str:
 def masked(number: str | None) -> str:
     """A phone number, of which nobody could be rung."""
     return phone.mask(number) if number else NOTHING
+
+
+def sent(invitation: Invitation) -> str:
+    """Where the code to enrol with went, which nobody is shown, and until when it holds."""
+    phone, until = masked(invitation.phone), when(invitation.until)
+    return f"A code to enrol with is on its way to {phone}; it holds until {until}."
 
 
 def short(fingerprint: str) -> str:

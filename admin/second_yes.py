@@ -49,11 +49,9 @@ class Yes:
 
 @dataclass(frozen=True)
 class Came:
-    """What came of a yes, in a sentence; a code to enrol with is told here only."""
+    """What came of a yes, in a sentence."""
 
     sentence: str
-    code: str = ""
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -255,7 +253,8 @@ def _staff(tx: Session, proposal: Proposal, yes: Yes) -> Came:
     came = staff_changes.approve(
         tx, name, seen_hash=yes.seen_hash, by=yes.by, now=yes.now, config=yes.config
     )
-    return Came(f"The change of {name} is done.", came.code, came.member.name)
+    sent = f" {looks.sent(came.invitation)}" if came.invitation else ""
+    return Came(f"The change of {name} is done.{sent}")
 
 
 def _no_staff(tx: Session, proposal: Proposal, yes: Yes, reason: str) -> None:

@@ -190,6 +190,22 @@ def code(
     return message_id
 
 
+def staff_code(
+    tx: Session, *, staff_id: int, phone: str, purpose: str, measured: str, key: uuid.UUID,
+    now: datetime,
+) -> int:  # fmt: skip
+    """Promise a code to somebody of the staff, whose number stands in the code's place."""
+    row = {
+        "sentence": code_sentence(purpose),
+        "code_id": staff_id,
+        "purpose": purpose,
+        "segments": gsm7.segments(measured),
+    }
+    message_id = _write(tx, row, key=key, phone=phone, customer_id=None, now=now)
+    outbox.promise(tx, KIND, {"message": message_id}, key=key, now=now)
+    return message_id
+
+
 def code_facts(digits: str) -> Mapping[str, Any]:
     """What the sentence of a code says: also where to send it, for a name takes no reply."""
     return {"code": digits, "short": current().config.at_short_code}

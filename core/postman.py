@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import codes, gsm7, messages, outbox, runtime
+from core import codes, gsm7, messages, outbox, runtime, staff_invitations
 from core.customers import Customer
 from core.errors import Rejected, Unknown
 from core.messages import Message, MessageState
@@ -63,6 +63,9 @@ def _message(tx: Session, promise: Promise) -> Message:
 def _code_words(tx: Session, message: Message, now: datetime) -> str | None:
     """The text of a one-time code, which exists from here to the gateway and nowhere else."""
     assert message.code_id is not None
+    if message.purpose == staff_invitations.PURPOSE:
+        config = runtime.current().config
+        return staff_invitations.text_to_send(tx, message, now=now, config=config)
     customer = tx.get_one(Customer, message.customer_id)
     digits = codes.digits_to_send(tx, runtime.current().config, message.code_id, now=now)
     return digits and gsm7.fold(say(message.sentence, customer.lang, **messages.code_facts(digits)))

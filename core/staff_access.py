@@ -104,10 +104,10 @@ class Seed:
     uri: str = field(repr=False)
 
 
-def invite(tx: Session, member: Staff, *, now: datetime, config: Config) -> str:
+def invite(tx: Session, member: Staff, *, now: datetime, config: Config, code: str = "") -> str:
     """A code to enrol with, told here and never again. Everything that came before is void."""
     void(tx, member, now=now)
-    code = _new_code()
+    code = code or written(secrets.token_bytes(CODE_BYTES))
     access = held(tx, member.id) or StaffAccess(staff_id=member.id)
     access.invite = _digest(config, "invite", member.id, code)
     access.invite_until = now + config.staff_invite
@@ -129,6 +129,14 @@ def void(tx: Session, member: Staff, *, now: datetime) -> None:
         access.invite = access.invite_until = None
         access.password = access.seed = access.last_step = None
         tx.flush()
+
+
+def opens(access: StaffAccess | None, code: str, *, now: datetime, config: Config) -> bool:
+    """Whether somebody could enrol with this code now."""
+    if access is None or access.invite is None or access.invite_until is None:
+        return False
+    right = crypto.same(access.invite, _digest(config, "invite", access.staff_id, code))
+    return right and now < access.invite_until
 
 
 def begin_enrolment(tx: Session, name: str, code: str, *, now: datetime, config: Config) -> Seed:
@@ -271,17 +279,14 @@ def _invited(
     """Whoever was invited with this code. One sentence for every reason why not."""
     found = staff.find(tx, name)
     access = held(tx, found.id) if found else None
-    if found is None or access is None or access.invite is None or access.invite_until is None:
-        raise Refusal("staff.enrol_code")
-    right = crypto.same(access.invite, _digest(config, "invite", found.id, code))
-    if not right or access.invite_until <= now:
+    if found is None or access is None or not opens(access, code, now=now, config=config):
         raise Refusal("staff.enrol_code")
     return found, access
 
 
 def _replace_codes(tx: Session, member: Staff, *, now: datetime, config: Config) -> Sequence[str]:
     tx.execute(delete(StaffRecovery).where(StaffRecovery.staff_id == member.id))
-    codes = [_new_code() for _ in range(RECOVERY_CODES)]
+    codes = [written(secrets.token_bytes(CODE_BYTES)) for _ in range(RECOVERY_CODES)]
     tx.add_all(
         StaffRecovery(
             staff_id=member.id, code=_digest(config, "recovery", member.id, code), made_at=now
@@ -292,9 +297,9 @@ def _replace_codes(tx: Session, member: Staff, *, now: datetime, config: Config)
     return codes
 
 
-def _new_code() -> str:
+def written(code: bytes) -> str:
     """Sixteen letters and digits in fours, none of which is taken for another."""
-    plain = base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode()
+    plain = base64.b32encode(code).decode()
     return "-".join(plain[at : at + 4] for at in range(0, len(plain), 4))
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import audit, proposals, rights, staff, staff_access, staff_sessions
+from core import audit, proposals, rights, staff, staff_access, staff_invitations, staff_sessions
 from core.config import Config
 from core.errors import Refusal
 from core.proposals import Proposal, ProposalState
 from core.rights import Right
 from core.staff import Role, Staff
+from core.staff_invitations import Invitation
 
 NEW, ROLE, RESET, LEAVE = "staff new", "staff role", "staff reset", "staff leave"
 ACTS = (NEW, ROLE, RESET, LEAVE)
@@ -21,10 +22,15 @@ ACTS = (NEW, ROLE, RESET, LEAVE)
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whom it was about, and the code to enrol with if there is one: it is told here only."""
+    """Whom it was about, and how they are to enrol if they are to.
+
+    `invitation`: a text to their own phone. `code`: the first admins', while nobody has enrolled
+    who could have it sent; it is told here only.
+    """
 
     member: Staff
     code: str = field(default="", repr=False)
+    invitation: Invitation | None = None
 
 
 def propose_new(
@@ -53,7 +59,8 @@ def propose_reset(
 ) -> Proposal:
     """Put a new start of somebody, with other factors, before a second admin."""
     rights.require(by, Right.STAFF_PROPOSE)
-    content = _about(staff.named(tx, name))
+    member = staff.named(tx, name)
+    content = _about(member) | {"phone": staff_invitations.phone_of(member)}
     return _put(tx, RESET, content, note, by=by, now=now, config=config)
 
 
@@ -82,15 +89,16 @@ def hire_admin(
 ) -> Outcome:
     """The first two admins, before there are two people to decide: by the command line alone.
 
-    The first by nobody, the second by the first. One who has not enrolled yet gets another code.
-    Raises Refusal once there are two.
+    The first by nobody, the second by the first, who is not shown the second's code either. One who
+    has not enrolled yet gets another code. Raises Refusal once there are two.
     """
     standing = _admins(tx)
     known = next((one for one in standing if one.name == " ".join(name.split())), None)
     if known is not None and staff_access.enrolled(tx, known.id):
         raise Refusal("staff.name_taken", name=known.name)
     others = [one for one in standing if one is not known]
-    if any(staff_access.enrolled(tx, one.id) for one in others):
+    begun = any(staff_access.enrolled(tx, one.id) for one in others)
+    if begun:
         if len(others) > 1:
             raise Refusal("staff.admins_enough")
         if by is None or by.id != others[0].id:
@@ -99,7 +107,9 @@ def hire_admin(
     audit.note(
         tx, "staff first admins", by=by.id if by else None, now=now, subject=staff.subject(name)
     )
-    return Outcome(member, staff_access.invite(tx, member, now=now, config=config))
+    if begun:
+        return _invited(tx, member, now=now, config=config)
+    return Outcome(member, code=staff_access.invite(tx, member, now=now, config=config))
 
 
 def end_sessions(tx: Session, name: str, *, by: Staff, now: datetime) -> None:
@@ -167,8 +177,11 @@ def _afresh(tx: Session, proposal: Proposal) -> dict[str, Any]:
     content = proposal.content
     if proposal.act == NEW:
         return _new(tx, content["name"], content["role"], content["phone"])
-    fresh = _about(staff.named(tx, content["name"]))
-    return fresh | {"role": content["role"]} if proposal.act == ROLE else fresh
+    member = staff.named(tx, content["name"])
+    fresh = _about(member)
+    if proposal.act == ROLE:
+        return fresh | {"role": content["role"]}
+    return fresh | {"phone": member.phone} if proposal.act == RESET else fresh
 
 
 def _hired(tx: Session, name: str, role: Role, phone: str, *, now: datetime) -> Staff:
@@ -187,11 +200,11 @@ def _do(tx: Session, proposal: Proposal, *, now: datetime, config: Config) -> Ou
     content = proposal.content
     if proposal.act == NEW:
         member = _hired(tx, content["name"], Role(content["role"]), content["phone"], now=now)
-        return Outcome(member, staff_access.invite(tx, member, now=now, config=config))
+        return _invited(tx, member, now=now, config=config)
     _admins(tx)  # held before the member, by everybody in this order
     member = tx.get_one(Staff, content["id"], with_for_update=True, populate_existing=True)
     if proposal.act == RESET:
-        return Outcome(member, staff_access.invite(tx, member, now=now, config=config))
+        return _invited(tx, member, now=now, config=config)
     if proposal.act == ROLE:
         _keep_an_admin(tx, member, role=content["role"])
         member.role = content["role"]
@@ -202,6 +215,10 @@ def _do(tx: Session, proposal: Proposal, *, now: datetime, config: Config) -> Ou
         staff_access.void(tx, member, now=now)
     tx.flush()
     return Outcome(member)
+
+
+def _invited(tx: Session, member: Staff, *, now: datetime, config: Config) -> Outcome:
+    return Outcome(member, invitation=staff_invitations.send(tx, member, now=now, config=config))
 
 
 def _keep_an_admin(tx: Session, member: Staff, *, role: str) -> None:

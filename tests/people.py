@@ -1,5 +1,6 @@
 """The people of the tests: customers with money, as sign-up leaves them, and two of the staff."""
 
+import itertools
 import uuid
 
 from core import customers, ledger, pins, staff
@@ -13,6 +14,7 @@ from core.staff import Role, Staff
 AMINA, BRIAN, STRANGER = "+254712000001", "+254712000002", "+254712000009"
 PIN, WRONG_PIN = "4826", "9071"
 
+_phones = itertools.count(254_799_000_001)  # of staff
 _hashes: dict[tuple[bytes, int], str] = {}  # a hash is slow to make, and every test makes the same
 
 
@@ -46,9 +48,9 @@ def fund(rt: Runtime, customer: Customer, amount: int) -> None:
 
 
 def member(rt: Runtime, name: str, role: Role = Role.TRADER) -> Staff:
-    """Someone who works for the house."""
+    """Someone who works for the house, with a staff phone of their own."""
     with rt.transaction() as tx:
-        return staff.add(tx, name, role, now=rt.now())
+        return staff.add(tx, name, role, now=rt.now(), number=f"+{next(_phones)}")
 
 
 def _pin_hash(config: Config, customer_id: int) -> str:

@@ -1,18 +1,22 @@
 """Staff of the tests who have enrolled: each with a password and an authenticator."""
 
 import functools
+import re
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pyotp
 
-from core import sign_in, staff_access
+from core import jobs, outbox, sign_in, staff_access
 from core.runtime import Runtime
 from core.sign_in import SignedIn
 from core.staff import Role, Staff
 from tests import people
 
 PASSWORD = "purple giraffe eats 17 lemons"
+CODE = re.compile(r"[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}")
 ADDRESS, AGENT = "203.0.113.7", "Firefox"
 
 
@@ -75,6 +79,35 @@ def enrol(rt: Runtime, member: Staff) -> Person:
             tx, member.name, code, password=PASSWORD, totp=shown, now=now, config=config
         )
     return Person(rt, member, seed.secret, tuple(codes), step)
+
+
+def texts(rt: Runtime) -> Sequence[Mapping[str, str]]:
+    """The texts that were promised and had not left yet, as the gateway gets them now."""
+    sent: list[Mapping[str, str]] = []
+
+    def gateway(request: Mapping[str, str]) -> Mapping[str, str]:
+        sent.append(request)
+        return {"receipt": f"ATXid_{uuid.uuid4()}"}
+
+    rt.senders["sms"] = gateway
+    with rt.transaction() as tx:
+        due = outbox.due(tx, outbox.MESSAGES, now=rt.now(), limit=100)
+    jobs.deliver(*due)
+    return sent
+
+
+def texted(rt: Runtime, phone: str) -> str:
+    """The code to enrol with that a text brings to this phone, and to no other."""
+    (text,) = texts(rt)
+    assert text["to"] == phone, text
+    return code_in(text["text"])
+
+
+def code_in(words: str) -> str:
+    """The code to enrol with, as it is read."""
+    found = CODE.search(words)
+    assert found, words
+    return found[0]
 
 
 def _ahead(clock, ahead: timedelta):

@@ -26,6 +26,7 @@ STAFF = {
     "chebet": Role.ADMIN,
     "odhiambo": Role.AUDITOR,
 }
+FIRST_PHONE = 254_700_100_001  # the first one's; the others' follow
 # Everybody's, and known to everybody: it guards nothing.
 PASSWORD = "five camels cross the dry river"  # noqa: S105
 STEP = timedelta(seconds=staff_access.STEP)
@@ -60,7 +61,10 @@ def _furnish(tx: Session, rt: Runtime) -> bool:
     if tx.scalar(select(Staff.id).where(Staff.name.in_(STAFF)).limit(1)):
         return False
     now = rt.now()
-    team = {name: staff.add(tx, name, role, now=now) for name, role in STAFF.items()}
+    team = {
+        name: staff.add(tx, name, role, now=now, number=f"{FIRST_PHONE + at}")
+        for at, (name, role) in enumerate(STAFF.items())
+    }
     for member in team.values():
         _enrol(tx, member, now=now, config=rt.config)
     trader = team["wanjiku"]

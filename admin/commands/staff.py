@@ -7,6 +7,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from admin import looks
 from admin.commands.common import acting, as_json, by, done, opened, pretending, show, when
 from core import phone as phones
 from core import staff as people
@@ -35,7 +36,7 @@ def staff() -> None:
 def add(who: str, role: str, phone: str, name: str | None, as_json: bool) -> None:
     """Add the first admin called NAME, or the second; in demo and test anybody.
 
-    The code that is shown is for their enrolment, and it is shown this once.
+    The first is shown the code to enrol with, this once; the second gets it by a text.
     """
     rt = opened()
 
@@ -237,13 +238,18 @@ def _lines(one: Mapping[str, Any]) -> str:
 def _told(outcome: Outcome) -> dict[str, Any]:
     member = outcome.member
     told = {"id": member.id, "name": member.name, "role": member.role, "active": member.active}
-    return told | ({"enrolment_code": outcome.code} if outcome.code else {})
+    if outcome.code:
+        told["enrolment_code"] = outcome.code
+    if outcome.invitation:
+        told["sent"] = looks.sent(outcome.invitation)
+    return told
 
 
 def _said(one: Mapping[str, Any]) -> str:
     said = f"{one['name']} is {one['role'] if one['active'] else 'of the staff no more'}."
-    code = one.get("enrolment_code")
-    return f"{said} Enrolment code, shown this once: {code}" if code else said
+    if code := one.get("enrolment_code"):
+        return f"{said} Enrolment code, shown this once: {code}"
+    return f"{said} {one['sent']}" if "sent" in one else said
 
 
 def _row(tx: Session, one: Staff) -> dict[str, Any]:

@@ -39,17 +39,14 @@ def show(proposal_id: int) -> str:
     return render_template("approval.html", **facts)
 
 
-def _approve(family: str, proposal_id: int) -> Response | str:
+def _approve(family: str, proposal_id: int) -> Response:
     seen = fields.text("hash", longest=64)
 
     def work(tx: Session, member: Staff) -> Came:
         found = _of_family(tx, proposal_id, family)
         return second_yes.find(found).approve(tx, found, _yes(member, seen))
 
-    came = frame.act(work)
-    if came.code:
-        return render_template("invitation.html", came=came)
-    return frame.done(came.sentence, "approvals_show", proposal_id=proposal_id)
+    return frame.done(frame.act(work).sentence, "approvals_show", proposal_id=proposal_id)
 
 
 def _refuse(family: str, proposal_id: int) -> Response:
@@ -66,7 +63,7 @@ def _refuse(family: str, proposal_id: int) -> Response:
 def _put(family: str, right: Right) -> None:
     """A yes and a no for each family, so that each route wants the one right it is about."""
 
-    def approve(proposal_id: int) -> Response | str:
+    def approve(proposal_id: int) -> Response:
         return _approve(family, proposal_id)
 
     def refuse(proposal_id: int) -> Response:

@@ -3,11 +3,12 @@
 import itertools
 from dataclasses import dataclass
 
-from core import staff_access
+from core import staff_invitations
 from core.customers import Customer
 from core.staff import Role, Staff
+from simulator.driver import Phone
 from tests import people, staff_people
-from tests.browser.house import House
+from tests.browser.house import PATIENCE, House
 from tests.browser.visit import Authenticator
 
 _numbers = itertools.count(712_100_001)
@@ -35,10 +36,12 @@ def hire(house: House, name: str, role: Role = Role.TRADER) -> Person:
 
 
 def invite(house: House, name: str, role: Role = Role.TRADER) -> tuple[Staff, str]:
-    """Someone who has not enrolled, and the code to do it with."""
+    """Someone who has not enrolled, and the code that came to their phone."""
     rt, member = house.rt, people.member(house.rt, name, role)
-    with rt.transaction() as tx:
-        return member, staff_access.invite(tx, member, now=rt.now(), config=rt.config)
+    rt.attempt(lambda tx: staff_invitations.send(tx, member, now=rt.now(), config=rt.config))
+    phone = Phone(str(member.phone), house.network.base_url)
+    text = phone.await_sms("enrolment code", timeout=PATIENCE)
+    return member, staff_people.code_in(text.text)
 
 
 def customer(house: House, name: str, *, shillings: int) -> Customer:

@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from core import audit, staff, staff_access, staff_changes, staff_sessions
+from core import audit, customers, gsm7, staff, staff_access, staff_changes, staff_sessions
 from core.errors import Refusal
 from core.proposals import Proposal
 from core.runtime import Runtime
@@ -72,16 +72,43 @@ def test_somebody_new_comes_by_two_admins_and_a_code(rt, ann, ben) -> None:
     assert refused(lambda: named(rt, "dora")) == "staff.unknown"
     outcome = approve(rt, "Dora", proposal, ben)
     assert (outcome.member.name, outcome.member.role) == ("dora", "support")
-    assert outcome.code not in repr(outcome)
+    assert outcome.code == ""
+    assert outcome.invitation.phone == "+254712345678"
+    assert outcome.invitation.until > proposal.proposed_at + rt.config.staff_invite
+    code = staff_people.texted(rt, "+254712345678")
     with rt.transaction() as tx:
-        staff_access.begin_enrolment(tx, "dora", outcome.code, now=rt.now(), config=rt.config)
+        staff_access.begin_enrolment(tx, "dora", code, now=rt.now(), config=rt.config)
     assert acts(rt) == [
-        "propose staff new", "approve staff new", "staff invite", "staff enrol begin",
+        "propose staff new", "approve staff new", "staff invite", "staff code sent",
+        "staff enrol begin",
     ]  # fmt: skip
     with rt.transaction() as tx:
         whole = " ".join(line.body for line in audit.lines(tx))
-    assert outcome.code not in whole
+        kept = tx.execute(text("SELECT message::text FROM message")).scalars().all()
+    assert code not in f"{whole} {kept}"
     assert "712345678" not in whole
+
+
+def test_a_text_that_did_not_arrive_is_void_once_another_is_sent(rt, ann, ben) -> None:
+    approve(rt, "dora", new(rt, ann), ben)
+    reset = staff_changes.propose_reset
+    approve(rt, "dora", propose(rt, reset, ben, "dora"), ann)
+    code = staff_people.texted(rt, "+254712345678")  # the first never leaves
+    with rt.transaction() as tx:
+        staff_access.begin_enrolment(tx, "dora", code, now=rt.now(), config=rt.config)
+    with rt.transaction() as tx:
+        tx.execute(text("UPDATE staff SET phone = NULL WHERE name = 'dora'"))
+    assert refused(lambda: propose(rt, reset, ben, "dora")) == "staff.phone_none"
+
+
+@pytest.mark.parametrize("lang", ["en", "sw"])
+def test_the_text_with_a_code_fits_one_text_of_a_language_they_know(rt, ann, ben, lang) -> None:
+    with rt.transaction() as tx:
+        customers.join(tx, "+254712345678", lang=lang, now=rt.now())
+    approve(rt, "dora", new(rt, ann), ben)
+    (sent,) = staff_people.texts(rt)
+    assert gsm7.segments(sent["text"]) == 1
+    assert ("mwenyewe" in sent["text"]) == (lang == "sw")
 
 
 def test_the_four_eyes_matrix(rt, ann, ben, wanjiku) -> None:
@@ -138,7 +165,7 @@ def test_another_role_ends_the_sessions(rt, ann, ben, carol) -> None:
     assert refused(lambda: propose(rt, act, ann, "carol", **same)) == "staff.role_same"
     proposal = propose(rt, act, ann, "carol", **role)
     outcome = approve(rt, "carol", proposal, ben)
-    assert (outcome.member.role, outcome.code) == ("finance", "")
+    assert (outcome.member.role, outcome.invitation) == ("finance", None)
     with rt.transaction() as tx:
         assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
     carol.sign_in()
@@ -154,7 +181,8 @@ def test_a_role_that_changed_meanwhile_is_another_thing(rt, ann, ben, carol) -> 
 def test_a_reset_shuts_everything_and_gives_a_code(rt, ann, ben, carol) -> None:
     came = carol.sign_in()
     outcome = approve(rt, "carol", propose(rt, staff_changes.propose_reset, ann, "carol"), ben)
-    assert outcome.code
+    assert outcome.invitation
+    assert staff_people.texted(rt, carol.staff.phone)
     with rt.transaction() as tx:
         assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
     assert refused(carol.sign_in) == "staff.sign_in"
@@ -233,7 +261,10 @@ def test_the_first_two_admins(rt, wanjiku) -> None:
     assert refused(lambda: hire(rt, "ann")) == "staff.name_taken"
     assert refused(lambda: hire(rt, "ben", phone="0712345679")) == "staff.second_admin"
     assert refused(lambda: hire(rt, "ben", wanjiku, "0712345679")) == "staff.second_admin"
-    ben = hire(rt, "ben", ann.member, "0712345679").member
+    second = hire(rt, "ben", ann.member, "0712345679")
+    assert second.code == ""  # the first is not to take the second's seat either
+    assert staff_people.texted(rt, "+254712345679")
+    ben = second.member
     hire(rt, "ben", ann.member)  # who has not enrolled yet either
     assert refused(lambda: hire(rt, "eve", ann.member)) == "staff.admins_enough"
     staff_people.enrol(rt, ben)
