@@ -15,7 +15,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
-from core import audit
+from core import audit, rights
 from core.base import Base, Small
 from core.errors import Refusal
 from core.staff import Staff
@@ -116,14 +116,13 @@ def approve(
     """The second yes. `content` is the act as it would be done now, made afresh by the caller.
 
     Raises Refusal when the approver is the proposer, saw something else, or the thing has changed;
-    and when the proposer has left, who may be back under another name.
+    and when the proposer has left, who may be back under another name, or may not propose it now.
     """
     if proposal.state != ProposalState.PENDING or proposal.expires_at <= now:
         raise Refusal("staff.proposal_over")
     if by == proposal.proposed_by:
         raise Refusal("staff.own_proposal")
-    if not tx.scalar(select(Staff.active).where(Staff.id == proposal.proposed_by)):
-        raise Refusal("staff.proposer_gone")
+    _check_proposer(tx, proposal)
     if not seen_hash == proposal.content_hash == content_hash(content):
         raise Refusal("staff.content_changed")
     _decide(proposal, ProposalState.APPROVED, by=by, now=now)
@@ -147,6 +146,15 @@ def expire(tx: Session, subject: str, *, now: datetime) -> None:
         waiting.state = ProposalState.EXPIRED
         tx.flush()
         _note(tx, "expire", waiting, by=None, now=now)
+
+
+def _check_proposer(tx: Session, proposal: Proposal) -> None:
+    """The first yes is asked again: of two people both have to be entitled to theirs now."""
+    proposer = tx.get_one(Staff, proposal.proposed_by, populate_existing=True)
+    if not proposer.active:
+        raise Refusal("staff.proposer_gone")
+    if not rights.may(proposer.role, rights.PROPOSES[proposal.act]):
+        raise Refusal("staff.proposer_may_not", name=proposer.name, role=proposer.role)
 
 
 def _decide(proposal: Proposal, state: ProposalState, *, by: int, now: datetime) -> None:

@@ -110,6 +110,29 @@ FRESH = frozenset(
     | {Right.PAYOUT_RETRY, Right.PAYOUTS_RESUME, Right.CALLBACKS_RETRY, Right.API_KEYS}
     | {Right.OWN_FACTORS}
 )
+# What it takes to propose each act of two people, asked again when it is approved.
+PROPOSES: Mapping[str, Right] = {
+    "market.result": Right.RESULT_PROPOSE,
+    "market.void": Right.RESULT_PROPOSE,
+    "market.correction": Right.RESULT_PROPOSE,
+    "market.withdrawal": Right.RESULT_PROPOSE,
+    "payout end": Right.PAYOUT_PROPOSE,
+    "payout release": Right.PAYOUT_PROPOSE,
+    "payout incident": Right.PAYOUT_PROPOSE,
+    "refund": Right.PAYOUT_PROPOSE,
+    "receipt": Right.SUSPENSE_PROPOSE,
+    "treasury": Right.TREASURY_PROPOSE,
+    "day.close": Right.DAY_PROPOSE,
+    "levy.rates": Right.LEVY_PROPOSE,
+    "tariff": Right.LEVY_PROPOSE,
+    "statement.close": Right.STATEMENT_PROPOSE,
+    "mpesa settings": Right.CREDENTIALS_PROPOSE,
+    "environment": Right.ENVIRONMENT_PROPOSE,
+    "staff new": Right.STAFF_PROPOSE,
+    "staff role": Right.STAFF_PROPOSE,
+    "staff reset": Right.STAFF_PROPOSE,
+    "staff leave": Right.STAFF_PROPOSE,
+}
 READS = frozenset(
     {Right.READ, Right.READ_PHONE, Right.READ_AUDIT, Right.AUDIT_VERIFY, Right.EXPORT}
 )

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pyotp
 
@@ -85,11 +86,11 @@ def texts(rt: Runtime) -> Sequence[Mapping[str, str]]:
     """The texts that were promised and had not left yet, as the gateway gets them now."""
     sent: list[Mapping[str, str]] = []
 
-    def gateway(request: Mapping[str, str]) -> Mapping[str, str]:
+    def gateway(request: Mapping[str, Any]) -> Mapping[str, Any]:
         sent.append(request)
         return {"receipt": f"ATXid_{uuid.uuid4()}"}
 
-    rt.senders["sms"] = gateway
+    rt.senders = {**rt.senders, "sms": gateway}
     with rt.transaction() as tx:
         due = outbox.due(tx, outbox.MESSAGES, now=rt.now(), limit=100)
     jobs.deliver(*due)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from core import audit, decisions, lapses, market_history, proposals
 from core.errors import Refusal
@@ -31,7 +32,7 @@ def waiting(rt: Runtime, wanjiku, now: datetime) -> Proposal:
 def put(rt: Runtime, by: int, now: datetime, subject: str = "thing:7") -> Proposal:
     return rt.attempt(
         lambda tx: proposals.propose(
-            tx, act="thing change", subject=subject, content=CONTENT, note="0712345678 rang",
+            tx, act="market.withdrawal", subject=subject, content=CONTENT, note="0712345678 rang",
             by=by, now=now, lasts=DAY,
         )
     )  # fmt: skip
@@ -70,8 +71,8 @@ def test_another_person_who_saw_the_same_may_approve(rt, waiting, wanjiku, kamau
     assert state(rt, waiting) == ProposalState.APPROVED
     assert decide(rt, waiting, kamau.id, now) == "staff.proposal_over"
     assert actions(rt) == [
-        ("approve thing change", kamau.id, "command"),
-        ("propose thing change", wanjiku.id, "command"),
+        ("approve market.withdrawal", kamau.id, "command"),
+        ("propose market.withdrawal", wanjiku.id, "command"),
     ]
 
 
@@ -98,8 +99,25 @@ def test_the_four_eyes_matrix(rt, waiting, wanjiku, kamau, now) -> None:
         "self, late": "staff.proposal_over",
     }
     assert state(rt, waiting) == ProposalState.PENDING
-    assert actions(rt) == [("propose thing change", wanjiku.id, "command")]  # no line of a no
+    assert actions(rt) == [("propose market.withdrawal", wanjiku.id, "command")]  # no line of a no
     assert decide(rt, waiting, kamau.id, late - timedelta(seconds=1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("since", "told"),
+    [
+        ("active = false", "staff.proposer_gone"),
+        ("role = 'viewer'", "staff.proposer_may_not"),
+        ("role = 'admin'", ""),
+    ],
+)
+def test_who_proposed_still_has_to_be_somebody_who_may(
+    rt, waiting, wanjiku, kamau, now, since: str, told: str
+) -> None:
+    with rt.transaction() as tx:
+        tx.execute(text(f"UPDATE staff SET {since} WHERE id = :id"), {"id": wanjiku.id})
+    assert decide(rt, waiting, kamau.id, now) == told
+    assert state(rt, waiting) == (ProposalState.PENDING if told else ProposalState.APPROVED)
 
 
 def test_one_waits_for_each_subject_until_it_expires(rt, waiting, wanjiku, kamau, now) -> None:
@@ -109,8 +127,8 @@ def test_one_waits_for_each_subject_until_it_expires(rt, waiting, wanjiku, kamau
     put(rt, kamau.id, now + DAY)
     assert state(rt, waiting) == ProposalState.EXPIRED
     assert actions(rt)[:2] == [
-        ("propose thing change", kamau.id, "command"),
-        ("expire thing change", None, "house"),
+        ("propose market.withdrawal", kamau.id, "command"),
+        ("expire market.withdrawal", None, "house"),
     ]
 
 
@@ -137,7 +155,7 @@ def test_a_no_and_taking_it_back_are_written_down(rt, waiting, wanjiku, now) -> 
         proposals.refuse(tx.get_one(Proposal, waiting.id), by=wanjiku.id, now=now)
 
     rt.attempt(work)
-    assert actions(rt)[0] == ("refuse thing change", wanjiku.id, "page")
+    assert actions(rt)[0] == ("refuse market.withdrawal", wanjiku.id, "page")
     assert answered(lambda: rt.attempt(work)) == "staff.proposal_over"
 
 
@@ -172,7 +190,7 @@ def test_the_clock_closes_what_nobody_decided(rt, waiting, wanjiku, wait) -> Non
     assert state(rt, waiting) == ProposalState.EXPIRED
     assert actions(rt)[:2] == [
         ("expire market.result", None, "house"),
-        ("expire thing change", None, "house"),
+        ("expire market.withdrawal", None, "house"),
     ]
     with rt.transaction() as tx:
         market = tx.get_one(Market, derby.id)

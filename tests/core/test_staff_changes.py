@@ -73,6 +73,7 @@ def test_somebody_new_comes_by_two_admins_and_a_code(rt, ann, ben) -> None:
     outcome = approve(rt, "Dora", proposal, ben)
     assert (outcome.member.name, outcome.member.role) == ("dora", "support")
     assert outcome.code == ""
+    assert outcome.invitation
     assert outcome.invitation.phone == "+254712345678"
     assert outcome.invitation.until > proposal.proposed_at + rt.config.staff_invite
     code = staff_people.texted(rt, "+254712345678")

@@ -40,6 +40,7 @@ def test_every_act_of_two_people_can_be_decided_on_the_pages():
     found = set(acts())
     assert len(found) >= 8
     assert found <= set(second_yes.ACTS), "give it an entry in admin/second_yes.py"
+    assert set(second_yes.ACTS) == set(rights.PROPOSES), "say in core/rights.py who proposes it"
 
 
 def test_whoever_may_approve_may_by_the_table():
