@@ -51,7 +51,7 @@ class Tries:
 
 
 class StaffAccess(Tries, Base):
-    """What one person shows to come in, and how often it was wrong at the door."""
+    """What one person shows to come in, and how often it was wrong at the door from anywhere."""
 
     __tablename__ = "staff_access"
     __table_args__ = (
@@ -69,6 +69,17 @@ class StaffAccess(Tries, Base):
     seed: Mapped[str | None]
     last_step: Mapped[int | None]  # of TOTP codes: up to this one all are used up
     enrolled_at: Mapped[datetime | None]
+
+
+class StaffDoor(Tries, Base):
+    """How often it was wrong at the door from one network, and when it was last right there."""
+
+    __tablename__ = "staff_door"
+    __table_args__ = (CheckConstraint("forgiven BETWEEN 0 AND tried", name="tries"),)
+
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), primary_key=True)
+    network: Mapped[str] = mapped_column(primary_key=True)
+    right_at: Mapped[datetime | None]
 
 
 class StaffAgain(Tries, Base):
@@ -123,7 +134,8 @@ def void(tx: Session, member: Staff, *, now: datetime) -> None:
     """Nothing of this person's opens anything: no session, factor, code or key."""
     staff_sessions.end_all(tx, member.id, now=now)
     api_keys.revoke_all(tx, member.id, now=now)
-    tx.execute(delete(StaffRecovery).where(StaffRecovery.staff_id == member.id))
+    for kept in (StaffRecovery, StaffDoor):
+        tx.execute(delete(kept).where(kept.staff_id == member.id))
     if access := held(tx, member.id):
         access.enrolled_at = None
         access.invite = access.invite_until = None
@@ -215,6 +227,12 @@ def again(tx: Session, access: StaffAccess) -> StaffAgain:
         tx.add(found)
         tx.flush()
     return found
+
+
+def door(tx: Session, access: StaffAccess, network: str) -> StaffDoor:
+    """What was tried from there, perhaps nothing yet; whoever asks holds `access`."""
+    found = tx.get(StaffDoor, (access.staff_id, network), populate_existing=True)
+    return found or StaffDoor(staff_id=access.staff_id, network=network, tried=0, forgiven=0)
 
 
 def choose(password: str, name: str) -> str:

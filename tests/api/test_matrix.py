@@ -11,7 +11,8 @@ from tests import games, standing
 from tests.api.programs import API
 
 OWN = (
-    "api_nonce", "api_key", "audit_line", "audit_head", "staff_access", "staff_again", "tick",
+    "api_nonce", "api_key", "audit_line", "audit_head", "staff_access", "staff_again", "staff_door",
+    "tick",
 )  # fmt: skip
 TABLES = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from core import audit, hashing, sign_in, staff_access, staff_sessions
 from core.errors import Refusal
 from core.runtime import Runtime
-from core.staff_access import StaffAccess, StaffAgain
+from core.staff_access import StaffAccess, StaffAgain, StaffDoor
 from tests import people, staff_people
 from tests.staff_people import PASSWORD, Person
 
@@ -33,6 +33,11 @@ def refused(act) -> str:
 def access(person: Person) -> StaffAccess:
     with person.rt.transaction() as tx:
         return tx.get_one(StaffAccess, person.staff.id)
+
+
+def door(person: Person) -> StaffDoor:
+    with person.rt.transaction() as tx:
+        return tx.get_one(StaffDoor, (person.staff.id, staff_people.ADDRESS))
 
 
 def inside(person: Person) -> StaffAgain:
@@ -174,19 +179,68 @@ def test_five_wrong_lock_it_longer_each_time(ann, what: str) -> None:
     }[what]
     for minutes in (15, 60, 24 * 60, 24 * 60):
         for _ in range(5):
-            assert access(ann).locked_until is None or access(ann).locked_until <= rt.now()
+            assert not is_locked(ann)
             assert refused(act) == "staff.sign_in"
         assert refused(ann.sign_in) == "staff.sign_in"  # right, and nobody looked
-        until = access(ann).locked_until
+        until = door(ann).locked_until
         assert until is not None
         assert timedelta(minutes=minutes - 3) < until - rt.now() <= timedelta(minutes=minutes)
         later(rt, until - rt.now())
         wrong = ann.wrong_code()
     ann.sign_in()
-    assert access(ann).locked_until is None
+    assert door(ann).locked_until is None
+    assert access(ann).tried - access(ann).forgiven == 0
     for _ in range(4):  # it begins anew
         refused(act)
     ann.sign_in()
+
+
+def is_locked(person: Person) -> bool:
+    with person.rt.transaction() as tx:
+        tried = tx.get(StaffDoor, (person.staff.id, staff_people.ADDRESS))
+        return bool(tried and tried.locked_until and tried.locked_until > person.rt.now())
+
+
+def elsewhere(person: Person, address: str, password: str = WRONG, code: str = "000000") -> None:
+    found = {"address": address, "agent": "curl"}
+    sign_in.sign_in(person.rt, person.name, password, code, **found)
+
+
+def test_a_stranger_elsewhere_keeps_nobody_from_signing_in(ann) -> None:
+    for n in range(6):  # one home has all the addresses of a /64
+        assert refused(lambda at=f"2001:db8::{n}": elsewhere(ann, at)) == "staff.sign_in"
+    assert access(ann).tried == 5
+    shut = {"password": PASSWORD, "code": ann.code()}
+    assert refused(lambda: elsewhere(ann, "2001:db8::77", **shut)) == "staff.sign_in"
+    ann.sign_in(code=shut["code"])
+    assert access(ann).tried - access(ann).forgiven == 5  # and theirs are not forgiven
+
+
+def test_fifty_wrong_from_everywhere_shut_it_but_where_the_person_is_known(ann, wait) -> None:
+    ann.sign_in()
+    tried(ann, 49)
+    ann.sign_in()  # one's own right try, booked as the fiftieth wrong one, locks nothing
+    assert access(ann).locked_until is None
+    assert refused(lambda: elsewhere(ann, "198.51.100.1")) == "staff.sign_in"
+    code = ann.code()
+    for n in range(2, 5):
+        right = {"password": PASSWORD, "code": code}
+        assert refused(lambda n=n, r=right: elsewhere(ann, f"198.51.100.{n}", **r))
+    assert access(ann).tried - access(ann).forgiven == 50  # nothing more was looked at
+    ann.sign_in(code=code)
+    wait(days=31)
+    tried(ann, 99)
+    assert refused(lambda: elsewhere(ann, "198.51.100.1")) == "staff.sign_in"
+    assert refused(ann.sign_in) == "staff.sign_in"  # who was here long ago is known no more
+    wait(minutes=61)
+    ann.sign_in()
+
+
+def tried(person: Person, wrong: int) -> None:
+    """Strangers have tried so often."""
+    with person.rt.transaction() as tx:
+        mine = tx.get_one(StaffAccess, person.staff.id)
+        mine.tried = mine.forgiven + wrong
 
 
 def later(rt: Runtime, by: timedelta) -> None:
