@@ -1,5 +1,6 @@
 """Staff: the people who run the house, by name and role."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +13,12 @@ from core.base import Base
 from core.errors import Refusal
 
 LONGEST = 40  # characters of a name
+TYPED = re.compile(
+    r"[A-Za-z](?:[A-Za-z0-9 .'-]*[A-Za-z0-9])?"
+)  # on any keyboard, and seen as it is
+# What eyes take for one another once it is in small letters, the longer first.
+ALIKE = (("rn", "m"), ("vv", "w"), ("i", "1"), ("l", "1"), ("o", "0"), ("s", "5"), ("z", "2"))
+UNSEEN = re.compile(r"[ .'-]")
 
 
 class Role(StrEnum):
@@ -56,15 +63,21 @@ def add(tx: Session, name: str, role: Role, *, now: datetime, number: str = "") 
 def read(tx: Session, name: str, number: str) -> tuple[str, str | None]:
     """Name and phone as a new member would have them; raises Refusal where they would not do.
 
-    Two names that differ in capitals only would be one to whoever reads them.
+    Two names that look alike would be one to whoever reads an approval or the audit, so those of
+    everybody who ever worked here are looked at.
     """
     name = " ".join(name.split())
     if not name:
         raise Refusal("staff.name_missing")
-    if len(name) > LONGEST or not name.isprintable():
+    if len(name) > LONGEST:
         raise Refusal("staff.name_long", longest=LONGEST)
-    if tx.scalar(select(Staff.id).where(func.lower(Staff.name) == func.lower(name))):
-        raise Refusal("staff.name_taken", name=name)
+    if not TYPED.fullmatch(name):
+        raise Refusal("staff.name_letters")
+    for other in tx.scalars(select(Staff.name).order_by(Staff.id)):
+        if other.lower() == name.lower():
+            raise Refusal("staff.name_taken", name=name)
+        if _seen(other) == _seen(name):
+            raise Refusal("staff.name_alike", name=name, other=other)
     number = phones.read(number) if number.strip() else ""
     if number and tx.scalar(select(Staff.id).where(Staff.phone == number, Staff.active)):
         raise Refusal("staff.phone_taken")
@@ -95,6 +108,14 @@ def find(tx: Session, name: str) -> Staff | None:
 def names(tx: Session) -> Mapping[int, str]:
     """What everybody is called, those who have left with them."""
     return {row.id: row.name for row in tx.execute(select(Staff.id, Staff.name))}
+
+
+def _seen(name: str) -> str:
+    """What is left of a name for eyes in a hurry."""
+    seen = UNSEEN.sub("", name.lower())
+    for one, other in ALIKE:
+        seen = seen.replace(one, other)
+    return seen
 
 
 def subject(name: str) -> str:

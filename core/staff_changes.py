@@ -198,10 +198,10 @@ def _admins(tx: Session) -> Sequence[Staff]:
 
 def _do(tx: Session, proposal: Proposal, *, now: datetime, config: Config) -> Outcome:
     content = proposal.content
+    _admins(tx)  # held before the member, by everybody in this order; and names come one by one
     if proposal.act == NEW:
         member = _hired(tx, content["name"], Role(content["role"]), content["phone"], now=now)
         return _invited(tx, member, now=now, config=config)
-    _admins(tx)  # held before the member, by everybody in this order
     member = tx.get_one(Staff, content["id"], with_for_update=True, populate_existing=True)
     if proposal.act == RESET:
         return _invited(tx, member, now=now, config=config)
