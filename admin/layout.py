@@ -71,6 +71,7 @@ def install(app: Flask, config: Config) -> None:
     app.jinja_env.globals.update(may=frame.may, static=static)
     app.context_processor(_worn)
     app.after_request(close)
+    app.after_request(stay)
 
 
 def is_page(path: str) -> bool:
@@ -87,6 +88,14 @@ def close(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     if frame.is_earnest(runtime.current().config):
         response.headers["Strict-Transport-Security"] = f"max-age={2 * YEAR}"
+    return response
+
+
+def stay(response: Response) -> Response:
+    """No redirect names a host: the router's own would take whatever host was asked for."""
+    sent = response.headers.get("Location", "")
+    if sent.startswith(request.host_url):
+        response.headers["Location"] = "/" + sent.removeprefix(request.host_url).lstrip("/")
     return response
 
 

@@ -111,6 +111,17 @@ def test_nobody_is_sent_elsewhere(stranger, ada, elsewhere):
     assert not answer.location.startswith("/admin/api")
 
 
+@pytest.mark.parametrize(
+    "path", ["/admin", "/admin//markets?x=1", "//admin//staff", "//evil//admin"]
+)
+def test_no_redirect_names_a_host_that_a_stranger_gave(stranger, path):
+    answer = stranger.client.get(path, headers={"Host": "evil.example"})
+    if answer.status_code in range(300, 400):
+        assert answer.headers["Location"].startswith("/")
+        assert not answer.headers["Location"].startswith("//")
+    assert "evil.example" not in str(answer.headers)
+
+
 def test_cookies_are_for_this_house_alone(stranger, ada):
     stranger.open("/admin/sign-in")
     form = stranger.answer.headers.getlist("Set-Cookie")
