@@ -24,10 +24,8 @@ KNOCKS = Rate(0.5, 40)  # of one address, right or wrong: each costs a password'
 
 @page("/sign-in", None)
 def sign_in_form() -> str:
-    """Ask for both factors, and show where the audit stands, to be compared with what was noted."""
-    lines, last = frame.read(audit.head)
-    then = frame.local(request.args.get("next", ""))
-    return render_template("sign_in.html", lines=lines, last=last, then=then)
+    """Ask for both factors."""
+    return render_template("sign_in.html", then=frame.local(request.args.get("next", "")))
 
 
 @page("/sign-in", None, methods=("POST",))

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from admin import frame, queries, second_yes
 from admin.frame import page
-from core import payouts, runtime
+from core import audit, payouts, runtime
 from core.rights import Right
 
 
@@ -21,7 +21,10 @@ def _home(tx: Session) -> dict[str, Any]:
     here, now = frame.me(), runtime.current().now()
     waiting = queries.waiting(tx, now=now)
     mine = [one for one in waiting if second_yes.may_approve(one, here.staff)]
+    count, last = audit.head(tx)
     return {
+        "lines": count,
+        "last": last,
         "mine": [(one, second_yes.title(one)) for one in mine],
         "others": len(waiting) - len(mine),
         "paused": payouts.paused(tx),

@@ -192,9 +192,14 @@ def test_signing_in_makes_the_tokens_of_before_void(stranger, ada):
     assert stranger.client.post("/admin/sign-out", data={"csrf_token": planted}).status_code == 400
 
 
-def test_the_head_of_the_audit_is_on_the_door(rt, stranger, ada):
-    page = stranger.open("/admin/sign-in")
-    assert page.hash == rt.attempt(audit.head)[1]
+def test_the_head_of_the_audit_is_shown_behind_the_door_only(rt, stranger, ada):
+    lines, head = rt.attempt(audit.head)
+    page = stranger.open("/admin/sign-in").misses("audit")
+    assert head not in page.html
+    page = enter(stranger, ada)
+    lines, head = rt.attempt(audit.head)
+    assert page.hash == head
+    page.sees(f"{lines} lines")
 
 
 def test_what_is_dangerous_wants_the_code_again(rt, at, wait):
