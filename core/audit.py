@@ -130,10 +130,13 @@ def lines(
     before: int | None = None,
     action: str = "",
     by: int | None = None,
-    subject: str = "",
+    subject: str | Sequence[str] = "",
     limit: int = 50,
 ) -> Sequence[AuditLine]:
-    """The newest lines: before an id, of actions that begin so, by somebody, about a subject."""
+    """The newest lines: before an id, of actions that begin so, by somebody, about a subject.
+
+    Of several subjects, about any.
+    """
     found = select(AuditLine).order_by(AuditLine.id.desc()).limit(limit)
     if before is not None:
         found = found.where(AuditLine.id < before)
@@ -142,7 +145,8 @@ def lines(
     if by is not None:
         found = found.where(AuditLine.staff_id == by)
     if subject:
-        found = found.where(AuditLine.subject == subject)
+        about = [subject] if isinstance(subject, str) else subject
+        found = found.where(AuditLine.subject.in_(about))
     return tx.scalars(found).all()
 
 

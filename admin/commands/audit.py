@@ -6,6 +6,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
+from admin import subjects
 from admin.commands.common import as_json, done, opened, show, when
 from core import audit as rules
 from core import staff
@@ -54,7 +55,7 @@ def verify(anchor: tuple[int, str] | None, as_json: bool) -> None:
 @audit.command("list")
 @click.option("--action", default="", help="Only those that begin so.")
 @click.option("--by", "name", help="Only what this member of staff did.")
-@click.option("--subject", default="", help="Only what was done to this, such as market:7.")
+@click.option("--subject", default="", help="Only what was done to this: market 101, payout:12.")
 @click.option("--before", type=click.IntRange(1, 10**DIGITS), help="Only lines before this one.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @as_json
@@ -66,8 +67,10 @@ def list_(
     def work(tx: Session) -> list[dict[str, Any]]:
         names = staff.names(tx)
         by = None if name is None else _numbered(names, name)
-        found = rules.lines(tx, before=before, action=action, by=by, subject=subject, limit=limit)
-        return [_row(one, names) for one in found]
+        about = subjects.meant(tx, subject)
+        found = rules.lines(tx, before=before, action=action, by=by, subject=about, limit=limit)
+        called = subjects.named(tx, found)
+        return [_row(one, names) | {"about": called[one.subject]} for one in found]
 
     show(done(opened(), work), as_json, _line)
 
@@ -96,7 +99,7 @@ def _row(line: AuditLine, names: Mapping[int, str]) -> dict[str, Any]:
 def _line(one: Mapping[str, Any]) -> str:
     facts = " ".join(f"{name}={fact}" for name, fact in one["facts"].items())
     who = one["by"] or "nobody"
-    return f"{one['id']:6} {when(one['at'])} {who:12} {one['action']} {one['subject']} {facts}"
+    return f"{one['id']:6} {when(one['at'])} {who:12} {one['action']} {one['about']} {facts}"
 
 
 def _verdict(one: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from flask import Response, flash, render_template
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from admin import fields, frame, looks
+from admin import fields, frame, looks, subjects
 from admin.frame import page
 from core import audit as trail
 from core import staff as people
@@ -28,13 +28,15 @@ def lines() -> str:
     action, subject = fields.text("action", longest=80), fields.text("subject", longest=120)
 
     def work(tx: Session) -> dict[str, Any]:
-        found = trail.lines(tx, before=before, action=action, by=by, subject=subject, limit=LINES)
+        about = subjects.meant(tx, subject)
+        found = trail.lines(tx, before=before, action=action, by=by, subject=about, limit=LINES)
         count, last = trail.head(tx)
         return {
             "lines": [(one, _told(one)) for one in found],
             "count": count,
             "last": last,
             "names": people.names(tx),
+            "about": subjects.named(tx, found),
         }
 
     asked = {"action": action, "by": by, "subject": subject}

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from core import audit, staff, staff_access
 from core.runtime import Runtime
 from core.staff import Role
-from tests import people, staff_people, standing
+from tests import games, people, staff_people, standing
 from tests.staff_people import CODE, PASSWORD, code_in
 
 
@@ -198,6 +198,14 @@ def test_the_audit_is_listed_and_proved(flask, rt, wanjiku) -> None:
     assert [row["facts"]["question"] for row in rows] == ["Sun?", "Rain?"]
     assert "command market create" in flask("audit list --limit 1")
     assert "called nobody" in flask("audit list --by nobody", code=1)
+
+    proposed = games.derby(rt, wanjiku)
+    kamau = people.member(rt, "kamau")
+    games.settle(rt, proposed, 1, proposer=wanjiku, approver=kamau)
+    said = flask(f"audit list --subject 'market {proposed.code}'")
+    assert f"approve market.result market {proposed.code} Gor Mahia v AFC Leopards" in said
+    (row, *_) = json.loads(flask("audit list --action approve --json"))
+    assert row["subject"] == f"market:{proposed.id}"  # as it is hashed
 
     told = json.loads(flask("audit verify --json"))
     assert told["whole"] is True
