@@ -19,7 +19,7 @@ MOMENTS = {
     "due_at", "expires_at", "at",
 }  # fmt: skip
 PAYOUTS = {"payout", "payouts"}
-PHONES = {"phone", "payer", "to"}
+PHONES = {"phone", "old_phone", "payer", "to"}
 
 
 def kes(cents: int) -> str:

@@ -304,5 +304,6 @@ ACTS: Mapping[str, Act] = {
     staff_changes.NEW: Act("New member of staff", "staff", _staff, _no_staff),
     staff_changes.ROLE: Act("Another role", "staff", _staff, _no_staff),
     staff_changes.RESET: Act("New password and factor", "staff", _staff, _no_staff),
+    staff_changes.PHONE: Act("Another staff phone", "staff", _staff, _no_staff),
     staff_changes.LEAVE: Act("Somebody leaves", "staff", _staff, _no_staff),
 }

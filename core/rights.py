@@ -131,6 +131,7 @@ PROPOSES: Mapping[str, Right] = {
     "staff new": Right.STAFF_PROPOSE,
     "staff role": Right.STAFF_PROPOSE,
     "staff reset": Right.STAFF_PROPOSE,
+    "staff phone": Right.STAFF_PROPOSE,
     "staff leave": Right.STAFF_PROPOSE,
 }
 READS = frozenset(

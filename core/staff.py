@@ -78,10 +78,15 @@ def read(tx: Session, name: str, number: str) -> tuple[str, str | None]:
             raise Refusal("staff.name_taken", name=name)
         if _seen(other) == _seen(name):
             raise Refusal("staff.name_alike", name=name, other=other)
-    number = phones.read(number) if number.strip() else ""
-    if number and tx.scalar(select(Staff.id).where(Staff.phone == number, Staff.active)):
+    return name, read_phone(tx, number) if number.strip() else None
+
+
+def read_phone(tx: Session, number: str) -> str:
+    """A staff phone as it is kept. Raises Refusal where it is none, or somebody's already."""
+    phone = phones.read(number)
+    if tx.scalar(select(Staff.id).where(Staff.phone == phone, Staff.active)):
         raise Refusal("staff.phone_taken")
-    return name, number or None
+    return phone
 
 
 def admins(tx: Session) -> int:

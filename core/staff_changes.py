@@ -17,7 +17,8 @@ from core.staff import Role, Staff
 from core.staff_invitations import Invitation
 
 NEW, ROLE, RESET, LEAVE = "staff new", "staff role", "staff reset", "staff leave"
-ACTS = (NEW, ROLE, RESET, LEAVE)
+PHONE = "staff phone"
+ACTS = (NEW, ROLE, RESET, PHONE, LEAVE)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def propose_reset(
     member = staff.named(tx, name)
     content = _about(member) | {"phone": staff_invitations.phone_of(member)}
     return _put(tx, RESET, content, note, by=by, now=now, config=config)
+
+
+def propose_phone(
+    tx: Session, name: str, phone: str, *, note: str, by: Staff, now: datetime, config: Config
+) -> Proposal:
+    """Put another staff phone of somebody before a second admin."""
+    rights.require(by, Right.STAFF_PROPOSE)
+    content = _moved(tx, staff.named(tx, name), phone)
+    return _put(tx, PHONE, content, note, by=by, now=now, config=config)
 
 
 def propose_leave(
@@ -172,6 +182,12 @@ def _about(member: Staff) -> dict[str, Any]:
     return {"id": member.id, "name": member.name, "was": member.role}
 
 
+def _moved(tx: Session, member: Staff, number: str) -> dict[str, Any]:
+    """Their other phone, from which no bet will be taken, in the place of the one they have."""
+    phone = staff.read_phone(tx, number)
+    return _about(member) | {"phone": phone, "old_phone": member.phone or ""}
+
+
 def _afresh(tx: Session, proposal: Proposal) -> dict[str, Any]:
     """The content of what is proposed, made anew from how things are now."""
     content = proposal.content
@@ -179,6 +195,8 @@ def _afresh(tx: Session, proposal: Proposal) -> dict[str, Any]:
         return _new(tx, content["name"], content["role"], content["phone"])
     member = staff.named(tx, content["name"])
     fresh = _about(member)
+    if proposal.act == PHONE:
+        return _moved(tx, member, content["phone"])
     if proposal.act == ROLE:
         return fresh | {"role": content["role"]}
     return fresh | {"phone": member.phone} if proposal.act == RESET else fresh
@@ -205,7 +223,9 @@ def _do(tx: Session, proposal: Proposal, *, now: datetime, config: Config) -> Ou
     member = tx.get_one(Staff, content["id"], with_for_update=True, populate_existing=True)
     if proposal.act == RESET:
         return _invited(tx, member, now=now, config=config)
-    if proposal.act == ROLE:
+    if proposal.act == PHONE:
+        staff_invitations.move(tx, member, content["phone"], now=now)
+    elif proposal.act == ROLE:
         _keep_an_admin(tx, member, role=content["role"])
         member.role = content["role"]
         staff_sessions.end_all(tx, member.id, now=now)

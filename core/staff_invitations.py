@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import audit, crypto, gsm7, messages, staff, staff_access
+from core import phone as phones
 from core.config import Config
 from core.customers import Customer
 from core.errors import Refusal
@@ -55,6 +56,18 @@ def phone_of(member: Staff) -> str:
     return member.phone
 
 
+def move(tx: Session, member: Staff, phone: str, *, now: datetime) -> None:
+    """Another staff phone. A code on its way to the old one is void, and the old one is told."""
+    if access := staff_access.held(tx, member.id):
+        access.invite = access.invite_until = None
+    old, member.phone = member.phone, phone
+    if old is not None:
+        messages.text(
+            tx, to=old, lang=_lang(tx, old), sentence="sms.staff_phone",
+            facts={"phone": phones.mask(phone)}, key=uuid.uuid4(), now=now,
+        )  # fmt: skip
+
+
 def text_to_send(tx: Session, message: Message, *, now: datetime, config: Config) -> str | None:
     """The text as the sender needs it; None once its code would open nothing any more."""
     assert message.code_id is not None, f"message {message.id} is no invitation"
@@ -69,8 +82,11 @@ def text_to_send(tx: Session, message: Message, *, now: datetime, config: Config
 
 def _words(tx: Session, phone: str, code: str, until: datetime) -> str:
     """In the language in which this phone is spoken to, if it ever chose one."""
-    lang = tx.scalar(select(Customer.lang).where(Customer.phone == phone)) or "en"
-    return gsm7.fold(say("sms.code_staff", lang, code=code, until=until))
+    return gsm7.fold(say("sms.code_staff", _lang(tx, phone), code=code, until=until))
+
+
+def _lang(tx: Session, phone: str) -> str:
+    return tx.scalar(select(Customer.lang).where(Customer.phone == phone)) or "en"
 
 
 def _code(config: Config, key: uuid.UUID, staff_id: int, phone: str) -> str:

@@ -112,6 +112,22 @@ def propose_reset(who: str, note: str, name: str) -> None:
     )
 
 
+@staff.command("propose-phone")
+@who
+@click.argument("phone")
+@note
+@by
+def propose_phone(who: str, phone: str, note: str, name: str) -> None:
+    """Propose another staff PHONE of NAME: codes go there, and no bet is taken from it."""
+    rt = opened()
+    _proposing(
+        rt,
+        lambda tx: staff_changes.propose_phone(
+            tx, who, phone, note=note, by=acting(rt, tx, name), now=rt.now(), config=rt.config
+        ),
+    )
+
+
 @staff.command("propose-leave")
 @who
 @note
@@ -220,8 +236,9 @@ def _proposing(rt: Runtime, work: Any) -> None:
 
 def _proposal(proposal: Proposal) -> dict[str, Any]:
     content = dict(proposal.content)
-    if content.get("phone"):
-        content["phone"] = phones.mask(content["phone"])
+    for number in ("phone", "old_phone"):
+        if content.get(number):
+            content[number] = phones.mask(content[number])
     return {
         "act": proposal.act,
         **content,
@@ -232,7 +249,7 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
 
 
 def _lines(one: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name:6} {fact}" for name, fact in one.items())
+    return "\n".join(f"{name:9} {fact}" for name, fact in one.items())
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

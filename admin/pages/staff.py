@@ -16,7 +16,6 @@ from core.rights import Right
 from core.staff import Role, Staff
 
 MEMBER = f"/staff/<{NUMBER}:staff_id>"
-CHANGES = ("role", "reset", "leave")
 ROLES = tuple(role.value for role in Role)
 
 
@@ -63,9 +62,9 @@ def propose_new() -> Response:
     return _proposed(frame.act(work))
 
 
-@page(f"{MEMBER}/<any(role, reset, leave):change>", Right.STAFF_PROPOSE)
+@page(f"{MEMBER}/<any(role, reset, phone, leave):change>", Right.STAFF_PROPOSE)
 def change_form(staff_id: int, change: str) -> str:
-    """Ask why somebody is to have another role, to begin anew, or to leave."""
+    """Ask why somebody is to have another role or phone, to begin anew, or to leave."""
     facts = frame.read(lambda tx: _facts(tx, staff_id))
     return render_template("change.html", change=change, roles=ROLES, **facts)
 
@@ -80,6 +79,12 @@ def propose_role(staff_id: int) -> Response:
 def propose_reset(staff_id: int) -> Response:
     """Put a new start, with other factors, before a second admin."""
     return _propose(staff_id, staff_changes.propose_reset)
+
+
+@page(f"{MEMBER}/phone", Right.STAFF_PROPOSE, methods=("POST",))
+def propose_phone(staff_id: int) -> Response:
+    """Put another staff phone before a second admin."""
+    return _propose(staff_id, staff_changes.propose_phone, fields.text("phone", longest=40))
 
 
 @page(f"{MEMBER}/leave", Right.STAFF_PROPOSE, methods=("POST",))
@@ -134,7 +139,7 @@ def _facts(tx: Session, staff_id: int) -> dict[str, Any]:
     }
 
 
-def _propose(staff_id: int, put: Callable[..., Proposal], *what: Role) -> Response:
+def _propose(staff_id: int, put: Callable[..., Proposal], *what: str) -> Response:
     rt, note = runtime.current(), fields.text("note")
 
     def work(tx: Session, member: Staff) -> Proposal:

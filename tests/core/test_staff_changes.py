@@ -1,5 +1,6 @@
 """Four eyes on the staff: who comes, who may do more, who begins anew, and who leaves."""
 
+import functools
 import threading
 
 import pytest
@@ -11,7 +12,7 @@ from core.proposals import Proposal
 from core.runtime import Runtime
 from core.staff import Role, Staff
 from core.staff_changes import Outcome
-from tests import people, staff_people
+from tests import games, people, staff_people
 
 PHONE = "0712 345 678"
 
@@ -197,6 +198,23 @@ def test_a_reset_shuts_everything_and_gives_a_code(rt, ann, ben, carol) -> None:
     with rt.transaction() as tx:
         assert staff_sessions.find(tx, came.token, now=rt.now(), config=rt.config) is None
     assert refused(carol.sign_in) == "staff.sign_in"
+
+
+def test_another_phone_gets_the_codes_and_may_not_bet(rt, ann, ben, carol, amina, wanjiku) -> None:
+    act, old = staff_changes.propose_phone, carol.staff.phone
+    reset = propose(rt, staff_changes.propose_reset, ann, "carol")
+    approve(rt, "carol", reset, ben)  # a code is on its way
+    for taken in (old, ann.phone):
+        move = functools.partial(propose, rt, act, ann, "carol", phone=taken)
+        assert refused(move) == "staff.phone_taken"
+    proposal = propose(rt, act, ann, "carol", phone="0712 000 001")
+    assert (proposal.content["phone"], proposal.content["old_phone"]) == (amina.phone, old)
+    approve(rt, "carol", proposal, ben)
+    (told,) = staff_people.texts(rt)  # and the code to the old phone leaves no more
+    assert (told["to"], "2547*****001" in told["text"]) == (old, True)
+    approve(rt, "carol", propose(rt, staff_changes.propose_reset, ann, "carol"), ben)
+    assert staff_people.texted(rt, amina.phone)
+    assert games.bet(rt, amina, games.derby(rt, wanjiku), 1, 100).reason == "betting.of_the_house"
 
 
 def test_who_leaves_opens_nothing_and_frees_the_phone(rt, ann, ben, carol) -> None:

@@ -52,6 +52,15 @@ def test_a_role_is_changed_a_factor_reset_and_somebody_leaves(rt, njeri, chebet,
     assert not rt.attempt(lambda tx: staff_access.enrolled(tx, number))
 
 
+def test_a_staff_phone_is_changed_by_two(rt, njeri, chebet, at):
+    akinyi = at("akinyi", Role.SUPPORT).person.staff
+    page = njeri.open(f"/admin/staff/{akinyi.id}").follow("Another phone")
+    page.press("Propose", phone="0722 000 111", why="a new one")
+    page.sees("Another staff phone: akinyi", "2547*****111").misses("722000111", akinyi.phone[1:])
+    chebet.open(page.path).press("Approve").sees("The change of akinyi is done.")
+    njeri.open(f"/admin/staff/{akinyi.id}").sees("2547*****111")
+
+
 def test_somebody_is_shown_out_everywhere(njeri, at):
     kamau = at("kamau")
     page = njeri.open(f"/admin/staff/{kamau.person.staff.id}").sees("a test")
