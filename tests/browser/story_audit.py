@@ -17,7 +17,7 @@ def test_an_auditor_finds_a_deed_and_verifies_the_chain(home, visitor):
     visit = door.sign_in(visitor("upendo"), auditor)
     page = visit.page
     page.get_by_role("link", name="Audit", exact=True).click()
-    page.get_by_label("About").fill(f"market {number}")
+    page.get_by_label("About").fill(f"market:{number}")
     desk.press(visit, "Filter")
     row = page.get_by_role("row").filter(has_text="market open")
     expect(row).to_have_count(1)
