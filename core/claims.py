@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import customers, deposits, landings, messages, receipts, status_queries
+from core import customers, deposits, landings, messages, receipts, restored, status_queries
 from core.code_claims import CodeClaim, CodeState, read_code
 from core.config import Config
 from core.customers import Customer
@@ -70,7 +70,7 @@ def claim(
     )  # fmt: skip
     tx.add(row)
     tx.flush()
-    if known := receipts.find(tx, receipt):
+    if (known := receipts.find(tx, receipt)) and not known.is_unmade:
         return _known(row, known, now=now)
     _ask(tx, row, now=now, config=config)
     return Claimed("money.claim_asking", {"receipt": receipt})
@@ -93,11 +93,23 @@ def take_status(
         log.warning("claimed code is not the claimant's", code_claim_id=row.id)
         return _told(tx, row, CodeState.NOT_THEIRS, "money.claim_not_theirs", now=now)
     if known := receipts.find(tx, row.receipt):  # it has come in another way meanwhile
+        if known.is_unmade and not _restored(tx, known, notice, now=now):
+            return _told(tx, row, CodeState.NEEDS_HUMAN, "money.claim_with_us", now=now)
         told = _known(row, known, now=now)
         return _text(tx, row, told.sentence, told.facts, now=now)
     if not notice.amount or notice.amount % 100:
         return _told(tx, row, CodeState.NEEDS_HUMAN, "money.claim_with_us", now=now)
     return _credit(tx, row, customer, notice, now=now, config=config)
+
+
+def _restored(tx: Session, known: MpesaReceipt, notice: StatusNotice, *, now: datetime) -> bool:
+    """Whether the answer proves a payment that two people had taken back as never made."""
+    verdict = restored.book(tx, known, notice.amount or 0, source=Source.STATUS, now=now)
+    if verdict == "mismatch":
+        return False
+    for one in receipts.claims(tx, known.receipt):
+        receipts.close(one, receipts.ClaimState.CONFIRMED, now=now)
+    return True
 
 
 def sweep(tx: Session, now: datetime, config: Config) -> None:

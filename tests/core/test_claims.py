@@ -18,7 +18,7 @@ from core.payments import Deposit, DepositState
 from core.receipts import Source
 from core.say import NAIROBI
 from core.wishes import Wish
-from tests import games, mpesa, people, teller
+from tests import games, mpesa, paybill, people, teller
 
 CODE = "QWE12RTY34"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -197,6 +197,24 @@ def test_the_same_code_again_is_one_question_and_one_credit(rt, amina, daraja):
     came = claim(rt, amina)
     assert (came.sentence, came.facts["amount"]) == ("money.claim_booked", 100_00)
     assert mpesa.balance(rt, amina) == 1_100_00
+
+
+@pytest.mark.parametrize(("account", "held"), [("0712000001", 1_100_00), ("rent", 1_000_00)])
+def test_the_code_of_a_payment_that_staff_say_never_was_is_asked_about(
+    rt, amina, daraja, account, held
+):
+    """And M-PESA's answer restores it: "it is in your wallet" would be untrue."""
+    paybill.pay(rt, account, receipt=CODE)
+    assert paybill.decide(rt, "never", receipt=CODE) == "reversed"
+
+    assert said(claim(rt, amina)) == "money.claim_asking"
+    answer(rt, daraja)
+
+    assert mpesa.balance(rt, amina) == held
+    assert paybill.held(rt) == 1_100_00 - held
+    booked = {"money.claim_booked", "money.deposit_restored"} & set(mpesa.texts(rt, amina))
+    assert len(booked) == (2 if account != "rent" else 0)
+    assert teller.clean(rt)
 
 
 def test_anothers_code_brings_nothing(rt, amina, brian, daraja):
