@@ -8,7 +8,7 @@ from core.errors import Rejected, Unknown
 from core.ledger import AccountKind
 from core.payments import PayoutState
 from core.staff import Role
-from tests import cashier, mpesa, people, teller
+from tests import cashier, mpesa, paybill, people, teller
 from tests.ground import config_for
 
 
@@ -126,6 +126,23 @@ def test_an_incident_is_ended_by_two(rt, amina, daraja, akinyi, wafula):
     wafula.sees("The incident of P1 has ended.")
     with rt.transaction() as tx:
         assert ledger.account_balance(tx, AccountKind.DISPUTED) == 0
+    assert teller.clean(rt)
+
+
+def test_the_incident_of_a_refund_is_ended_by_two_too(rt, amina, daraja, akinyi, wafula):
+    paybill.confirmed(rt, daraja, "rent")
+    paybill.decide(rt, "refund", method="b2c", to="0712000001")
+    mpesa.work(rt)
+    (request,) = daraja.requests("b2c_refund")
+    mpesa.post(rt, "b2c_result", mpesa.payout_result(request, 2040))
+    paybill.decide(rt, "attach", to="0712000001")
+    mpesa.post(rt, "b2c_result", mpesa.payout_result(request))
+    akinyi.open("/admin/payouts").press("Let payouts go again").sees("End its incident first")
+    akinyi.open("/admin/incidents").sees("Sent back: refund 1", "KES 100")
+    akinyi.press("Propose", what_is_true="dismiss", what_was_seen="the statement")
+    wafula.open("/admin/incidents").follow("What akinyi has proposed").press("Approve")
+    wafula.sees("The incident of refund 1 has ended.")
+    assert mpesa.balance(rt, amina) == 1_100_00
     assert teller.clean(rt)
 
 
