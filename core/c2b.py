@@ -223,6 +223,9 @@ def _known(
         return verdict
     if source == known.source:
         return "again"
+    if known.is_unmade:  # a second word, unasked: it may be forged as well as the first
+        receipts.ask_again(tx, known, now=now)
+        return "again"
     word = receipts.agree if source is Source.C2B else receipts.confirm
     verdict = word(tx, receipt=paid.receipt, shortcode=shortcode, amount=paid.amount, source=source)
     receipts.enrich(tx, paid.receipt, payer=paid.payer, bill_ref=paid.bill_ref)

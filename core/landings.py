@@ -259,6 +259,8 @@ def _known(
 ) -> str:
     """The receipt came on another channel before: the push's word is the second."""
     if known.deposit_id == deposit.id:
+        if known.is_unmade and known.source != Source.STK:
+            receipts.ask_again(tx, known, now=now)
         _agree(tx, known, deposit, notice)
         return "duplicate"
     if _is_its_own(tx, known, deposit, notice):

@@ -143,6 +143,26 @@ def test_what_m_pesa_reversed_is_not_credited_by_its_row(rt, amina, daraja):
     assert mpesa.balance(rt, amina) == 1_000_00
 
 
+@pytest.mark.parametrize("first", ["stk", "c2b"])
+def test_a_second_unasked_word_has_m_pesa_asked_again(rt, amina, daraja, wait, first):
+    """It may be forged as the first one may; the answer is not."""
+    asked = teller.ask(rt, amina, 100)
+    teller.push(rt, wait)
+    words = [
+        lambda: mpesa.post(rt, "stk", mpesa.push_result("ws_CO_1", receipt=RECEIPT)),
+        lambda: paybill.pay(rt, asked.ref),
+    ]
+    one, other = words if first == "stk" else words[::-1]
+    assert one() == "credited"
+    paybill.decide(rt, "never")
+    other()
+    assert mpesa.balance(rt, amina) == 1_000_00
+    mpesa.sweep(rt)
+    assert paybill.answer(rt, daraja) == "credited"
+    assert mpesa.balance(rt, amina) == 1_100_00
+    assert teller.clean(rt)
+
+
 def test_another_amount_proves_nothing(rt, amina, daraja, unmade):
     assert pulled(rt, amount=200_00) == "mismatch"
     assert paybill.answer(rt, daraja, amount=200) == "mismatch"
