@@ -230,7 +230,9 @@ def _form(
 def _again(faults: Faults, market_id: int | None = None) -> Response:
     """The form once more, with what was typed and all that is wrong with it."""
     typed = {name: fields.text(name) for name in NAMES}
-    return make_response(_form(typed, market_id, faults, "Nothing is kept yet: see what is to be mended."), 422)
+    return make_response(
+        _form(typed, market_id, faults, "Nothing is kept yet: see what is to be mended."), 422
+    )
 
 
 NAMES = (
