@@ -122,6 +122,7 @@ PROPOSES: Mapping[str, Right] = {
     "refund": Right.PAYOUT_PROPOSE,
     "receipt": Right.SUSPENSE_PROPOSE,
     "treasury": Right.TREASURY_PROPOSE,
+    "adjustment": Right.ADJUST_PROPOSE,
     "day.close": Right.DAY_PROPOSE,
     "levy.rates": Right.LEVY_PROPOSE,
     "tariff": Right.LEVY_PROPOSE,
