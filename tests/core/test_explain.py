@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core import explain, ledger, proposals
+from core import adjustments, explain, ledger, proposals
 from core.explain import Explanation
 from core.ledger import AccountKind, TransferKind
+from core.staff import Role
 from tests import affairs, people, standing
 from tests.core.test_verify import as_owner
 
@@ -82,8 +83,9 @@ def test_what_does_not_fit_is_a_problem_of_its_line(rt, amina, busy):
             assert any(found.startswith(problem) for found in told), (broken, told)
 
 
-def test_levies_corrections_debts_and_decisions_are_traced(rt, amina, busy, wanjiku, kamau):
+def test_levies_corrections_debts_and_decisions_are_traced(rt, amina, busy):
     """The rarer moves, as the ledger has them; whoever makes them is tested elsewhere."""
+    fatuma, otieno = (people.member(rt, name, Role.FINANCE) for name in ("fatuma", "otieno"))
     with rt.transaction() as tx:
         wallet = ledger.open_wallet(tx, amina.id)
         owing = ledger.account(tx, AccountKind.RECEIVABLE, customer_id=amina.id)
@@ -92,7 +94,7 @@ def test_levies_corrections_debts_and_decisions_are_traced(rt, amina, busy, wanj
         deposit = tx.execute(text("SELECT id, key FROM deposit WHERE state = 9")).one()
         run = tx.execute(text("SELECT s.id, s.key, m.pool_account AS pool FROM settlement s"
                               " JOIN market m ON m.id = s.market_id")).one()  # fmt: skip
-        yes = approved(tx, wanjiku, kamau, now=rt.now())
+        yes = approved(tx, fatuma, otieno, now=rt.now())
         for kind, debit, credit, event, ref in (
             (TransferKind.EXCISE, wallet, duty, deposit.key, deposit.id),
             (TransferKind.REVERSAL, wallet, run.pool, run.key, 1),
@@ -112,20 +114,20 @@ def test_levies_corrections_debts_and_decisions_are_traced(rt, amina, busy, wanj
     assert levy.origin["of"] == 90_00
     assert (reversal.origin["bet"], reversal.origin["was"]) == (1, 285_00)
     assert repaid.origin == {"owed_before": 5_00, "for_settlements": str(run.id)}
-    assert decided.origin["approved_by"] == "kamau"
+    assert decided.origin["approved_by"] == "otieno"
     assert not [line for line in (levy, reversal, repaid, decided) if line.problems]
     assert story.faults == []
 
 
-def approved(tx, wanjiku, kamau, *, now):
+def approved(tx, fatuma, otieno, *, now):
     """A proposal of one that another has approved."""
     content = {"wallet": "amina", "amount": 5_00}
     asked = proposals.propose(
-        tx, act="ledger.adjust", subject="amina", content=content, note="Receipt QX was ours",
-        by=wanjiku.id, now=now, lasts=timedelta(hours=1),
+        tx, act=adjustments.ACT, subject="amina", content=content, note="Receipt QX was ours",
+        by=fatuma.id, now=now, lasts=timedelta(hours=1),
     )  # fmt: skip
     seen = asked.content_hash
-    proposals.approve(tx, asked, seen_hash=seen, content=content, by=kamau.id, now=now)
+    proposals.approve(tx, asked, seen_hash=seen, content=content, by=otieno.id, now=now)
     return asked
 
 

@@ -29,6 +29,7 @@ WORST: dict[str, Any] = {
     "shillings": 250_000, "ref": "D" + "W" * 6, "receipt": "W" * 10, "at": AT, "pick": "W" * 20,
     "until": AT, "picks": ", ".join("12345678"), "question": QUESTION, "outcome": NAME,
     "categories": "W" * 80, "bet": 9_999_999_999, "minutes": 5, "short": "999999", "parts": 99,
+    "phone": "0712 345 678 901",
 }  # fmt: skip
 # Filled by other sentences, or with lists: they have tests of their own below.
 COMPOSED = {
