@@ -4,8 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
-# On a machine with more than two cores: make test JOBS=8
-JOBS ?= 2
+# One more than two cores: some tests only wait, for a process or a clock. With eight: make test JOBS=9
+JOBS ?= 3
 # Tests and the demo start dozens of processes: without kept bytecode each compiles the house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
