@@ -79,6 +79,8 @@ def approve(tx: Session, phone: str, *, seen_hash: str, by: Staff, now: datetime
     write_off = content["adjustment"] == WRITE_OFF
     posted = func.adjust_customer(proposal.id, customer.id, content["amount"], write_off)
     row = tx.execute(select(posted.table_valued("verdict", "repaid"))).one()
+    if row.verdict == "open":
+        raise Refusal("staff.adjust_open")
     if row.verdict != "done":  # it was repaid a moment ago
         raise Refusal("staff.adjust_owed", owed=ledger.owed(tx, customer.id))
     log.warning("customer adjusted", customer_id=customer.id, reason=content["adjustment"])
@@ -107,6 +109,8 @@ def _check(tx: Session, content: Mapping[str, Any]) -> None:
     owed = ledger.owed(tx, content["customer"])
     if content["adjustment"] == WRITE_OFF and content["amount"] > owed:
         raise Refusal("staff.adjust_owed", owed=owed)
+    if content["adjustment"] == WRITE_OFF and tx.scalar(func.debt_is_open(content["customer"])):
+        raise Refusal("staff.adjust_open")
 
 
 def _customer(tx: Session, phone: str) -> Customer:

@@ -92,6 +92,8 @@ def _is_undone(tx: Session, name: str) -> bool:
     told = select(MpesaReceipt.receipt).where(
         or_(MpesaReceipt.receipt == name, MpesaReceipt.reversal == name),
         or_(MpesaReceipt.reversed_at.is_not(None), MpesaReceipt.direction == Direction.OUT),
+        # What only two people took back, M-PESA is asked about: it may have been made, and undone.
+        or_(MpesaReceipt.unmade_at.is_(None), MpesaReceipt.restored_id.is_not(None)),
     )
     back = select(Refund.id).where(Refund.receipt == name, Refund.state == RefundState.PAID)
     return bool(tx.scalar(select(or_(told.exists(), back.exists()))))
@@ -216,15 +218,16 @@ def _known(
     if not _same_owner(tx, known, paid):
         log.error("receipt told for somebody else", receipt=paid.receipt, channel=source.name)
         return "conflict"
-    if known.is_unmade and source in receipts.ASKED:
+    if known.is_unmade and source is Source.STATUS:
         verdict = restored.book(tx, known, paid.amount, source=source, now=now)
         receipts.enrich(tx, paid.receipt, payer=paid.payer, bill_ref=paid.bill_ref)
         _settle_claims(tx, paid.receipt, now=now)
         return verdict
-    if source == known.source:
-        return "again"
-    if known.is_unmade:  # a second word, unasked: it may be forged as well as the first
+    if known.is_unmade and (source is Source.PULL or source != known.source):
+        # An unasked word may be forged as the first was; a list says what came, not what stands.
         receipts.ask_again(tx, known, now=now)
+        return "asked"
+    if source == known.source:
         return "again"
     word = receipts.agree if source is Source.C2B else receipts.confirm
     verdict = word(tx, receipt=paid.receipt, shortcode=shortcode, amount=paid.amount, source=source)

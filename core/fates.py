@@ -99,6 +99,12 @@ def _about(
 ) -> str:
     """The answer about a claimed receipt, of a deposit or of nobody we know."""
     if notice.code == OK and refund_results.says_reversed(notice):
+        if (notice.receipt or claim.receipt, notice.amount or claim.amount) != (
+            claim.receipt,
+            claim.amount,
+        ):
+            log.error("reversal told of another payment", claim_id=claim.id)
+            return "mismatch"
         verdict = refund_results.take_reversal(
             tx, claim.receipt, source=Source.STATUS, reversal=None, at=notice.at or now, now=now
         )

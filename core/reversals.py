@@ -37,9 +37,10 @@ def book(
     """
     took = func.receipt_reverse(receipt, reversal, cast(int(source), Small), min(at, now), never)
     row = tx.execute(select(took.table_valued("verdict", "taken", "owed"))).one()
-    if row.verdict == "reversed":
+    if row.verdict == "reversed" or (row.verdict == "again" and not never):
         for claim in receipts.claims(tx, receipt):
             receipts.close(claim, ClaimState.DENIED, now=now)
+    if row.verdict == "reversed":
         sentences = NEVER_WAS if never else TAKEN_BACK
         _tell(tx, receipt, sentences[bool(row.owed)], int(row.taken), int(row.owed), now=now)
     return str(row.verdict)

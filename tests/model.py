@@ -106,6 +106,8 @@ class Receipt:
     at: int
     unmade: bool = False
     restored: bool = False
+    owing: int = 0  # of what was taken back, what the wallet had not
+    ruled: int = 0  # when
 
 
 class House:
@@ -179,23 +181,30 @@ class House:
             if payout.customer == told.customer and not payout.sent:
                 self.returned(number)
         there = min(self.holds(told.customer), wanted)
+        told.owing, told.ruled = wanted - there, self.now
         self._move(wallet(told.customer), UTILITY, there)
         self._move(receivable(told.customer), UTILITY, wanted - there)
         self._move(EXCISE, UTILITY, told.tax)
         self.people[told.customer].deposited(told.at, -told.amount)
 
     def restore(self, receipt: str) -> None:
-        """It was, after all: it repays what is owed; or is owed back to who may not play."""
+        """It was, after all: it repays what is owed for it; or goes back to who may not play."""
         told = self.receipts[receipt]
         told.unmade, told.restored = False, True
-        if self.people[told.customer].excluded(self.now) and not self.owes(told.customer):
+        owed = min(self.owes(told.customer), told.owing)
+        if self.people[told.customer].excluded(self.now) and not owed:
             self._move(UTILITY, ("REFUND_DUE", told.customer, None), told.amount)
             del self.receipts[receipt]
             return
         self.people[told.customer].deposited(told.at, told.amount)
         self._move(UTILITY, wallet(told.customer), told.amount)
         self._move(wallet(told.customer), EXCISE, told.tax)
-        self._collect(told.customer, told.amount - told.tax)
+        self._collect(told.customer, min(told.owing, told.amount - told.tax))
+
+    def in_doubt(self, customer: int, lately: int) -> bool:
+        """Whether a payment of theirs was ruled never made since then, and may yet be proved."""
+        theirs = [told for told in self.receipts.values() if told.customer == customer]
+        return any(told.unmade and told.ruled > lately for told in theirs)
 
     def misses(self, customer: int) -> bool:
         """Whether something of theirs is said never to have been, and they owe."""

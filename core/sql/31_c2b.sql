@@ -212,6 +212,11 @@ BEGIN
                   WHEN kept.reversed_at IS NOT NULL THEN 'again'
                   WHEN EXISTS (SELECT FROM refund f WHERE f.receipt = p_receipt AND f.state <> 7)
                   THEN 'refund' ELSE 'reversed' END;
+  IF verdict = 'again' AND NOT p_unmade AND kept.unmade_at IS NOT NULL AND kept.restored_id IS NULL THEN
+    -- It was made, and M-PESA took it back itself: the money is out already, and comes no more.
+    UPDATE mpesa_receipt SET unmade_at = NULL, reversed_by = p_source, reversal = p_reversal
+     WHERE receipt = p_receipt;
+  END IF;
   IF verdict <> 'reversed' THEN RETURN; END IF;
   SELECT kind INTO STRICT held FROM account WHERE id = kept.account_id;
   through := ledger_account(10::smallint, NULL, NULL, kept.shortcode);

@@ -1,9 +1,9 @@
 -- Late truths: M-PESA proves a payment that two people had ruled was never made.
 
 -- Credits a receipt once more whose money was taken back as never made: that receipt is proved now.
--- To the wallet less excise, where it repays what is owed first, for it is that money which was taken
--- back; to what is due back where the customer may not play and owes nothing (who owes has played
--- with it, and it cannot go back whole); to suspense if it was there. Verdicts: 'credited',
+-- To the wallet less excise, where it repays what was owed for it and no other debt; to what is due
+-- back where the customer may not play and owes nothing of it (who owes has played with it, and it
+-- cannot go back whole); to suspense if it was there. Verdicts: 'credited',
 -- 'refund_due', 'suspense', 'again' (there is nothing to restore).
 CREATE OR REPLACE FUNCTION receipt_restore(
   p_receipt text, p_source smallint,
@@ -14,6 +14,7 @@ DECLARE
   kept mpesa_receipt;
   goes_to account;
   due bigint;
+  owing bigint;
   event uuid;
   moved bigint;
   moment timestamptz := app_now();
@@ -27,11 +28,13 @@ BEGIN
     verdict := 'again';
     RETURN;
   END IF;
+  SELECT coalesce(sum(t.amount), 0) INTO owing FROM transfer t
+   WHERE t.key = ledger_row_key(19, kept.transfer_id, 1);
   SELECT * INTO STRICT goes_to FROM account WHERE id = kept.account_id;
   IF goes_to.kind = 1 THEN  -- the wallet first, as an exclusion does
     PERFORM FROM wallet w WHERE w.account_id = goes_to.id FOR UPDATE;
     IF NOT customer_may_play(kept.customer_id)
-       AND (SELECT w.owed = 0 FROM wallet w WHERE w.account_id = goes_to.id) THEN
+       AND (SELECT least(w.owed, owing) = 0 FROM wallet w WHERE w.account_id = goes_to.id) THEN
       due := ledger_account(26::smallint, kept.customer_id, NULL, NULL);
       SELECT * INTO STRICT goes_to FROM account WHERE id = due;
     END IF;
@@ -48,7 +51,7 @@ BEGIN
                           kept.deposit_id, moment);
     END IF;
     repaid := receivable_collect(ledger_key(event, 'collected'), kept.customer_id,
-                                 kept.amount - tax, moment);
+                                 least(owing, kept.amount - tax), moment);
   END IF;
   UPDATE mpesa_receipt
      SET account_id = goes_to.id, restored_id = moved, reversed_at = NULL, reversed_by = NULL,

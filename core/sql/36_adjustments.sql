@@ -1,9 +1,21 @@
 -- Adjustments that two people make: money given to one customer, what one owes written off, and money
 -- kept that cannot be sent back.
 
+-- Whether a debt of the customer's may yet be undone: an incident that nobody has ended, or a payment
+-- ruled never made less than thirty days ago, for so long M-PESA may still be heard to prove it.
+CREATE OR REPLACE FUNCTION debt_is_open(p_customer bigint) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM payout_incident i
+                  WHERE i.customer_id = p_customer AND i.state = 1 AND i.owed > 0)
+      OR EXISTS (SELECT FROM mpesa_receipt r
+                  WHERE r.customer_id = p_customer AND r.unmade_at > app_now() - interval '30 days'
+                    AND r.reversed_at IS NOT NULL AND r.restored_id IS NULL)
+$$;
+
 -- Posts what the approved proposal says, once. A credit comes out of adjustments and repays what is
 -- owed first; a write-off takes from what is owed and touches no wallet. Verdicts: 'done', 'over' (less
--- is owed than was to be written off: nothing is moved).
+-- is owed than was to be written off), 'open' (why it is owed may yet turn out untrue, which would give
+-- it back a second time): only the first moves anything.
 CREATE OR REPLACE FUNCTION adjust_customer(
   p_proposal bigint, p_customer bigint, p_amount bigint, p_write_off boolean,
   OUT verdict text, OUT repaid bigint
@@ -19,6 +31,10 @@ BEGIN
   verdict := 'done';
   PERFORM FROM wallet w WHERE w.account_id = purse FOR UPDATE;
   IF p_write_off THEN
+    IF debt_is_open(p_customer) THEN
+      verdict := 'open';
+      RETURN;
+    END IF;
     UPDATE wallet w SET owed = w.owed - p_amount
      WHERE w.account_id = purse AND w.owed >= p_amount;
     IF NOT FOUND THEN

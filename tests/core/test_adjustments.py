@@ -21,13 +21,19 @@ def two(rt):
 
 
 @pytest.fixture
-def owing(rt, amina, wanjiku):
-    """Amina owes 50.00, and has nothing."""
+def fresh(rt, amina, wanjiku):
+    """Amina owes 50.00 since a moment ago, and has nothing."""
     mpesa.Daraja(rt)
     paybill.pay(rt, AMINA)
     games.placed(rt, amina, games.derby(rt, wanjiku), 1, 1_050)
     assert paybill.decide(rt, "never") == "reversed"
     assert stands(rt, amina) == (0, 50_00, 0)
+
+
+@pytest.fixture
+def owing(fresh, wait):
+    """And nobody will prove any more that it is not so."""
+    wait(days=31)
 
 
 def test_a_credit_repays_first_and_its_line_says_why(rt, amina, two, owing):
@@ -62,6 +68,14 @@ def test_a_write_off_takes_from_what_is_owed_and_from_no_wallet(rt, amina, two, 
     with pytest.raises(Refusal, match="adjust_owed"):
         propose(rt, two[0], "write off", 20_01)
     assert teller.clean(rt)
+
+
+def test_a_debt_that_may_yet_be_untrue_is_not_written_off(rt, amina, two, fresh, wait):
+    with pytest.raises(Refusal, match="adjust_open"):
+        propose(rt, two[0], "write off", 50_00)
+    wait(days=31)
+    decide(rt, two, "write off", 50_00)
+    assert stands(rt, amina) == (0, 0, -50_00)
 
 
 def test_what_was_repaid_between_the_two_is_not_written_off(rt, amina, two, owing):

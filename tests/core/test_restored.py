@@ -1,12 +1,13 @@
 """Payments that two people ruled never made, and M-PESA proves: each is credited again, once."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from core import c2b, explain, ledger, levies, statement
+from core import c2b, explain, ledger, levies, receipts, restored, statement
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.receipts import ClaimState, Source
@@ -46,11 +47,11 @@ def test_a_status_answer_proves_it(rt, amina, daraja, unmade):
     assert teller.clean(rt)
 
 
-def test_a_pull_row_proves_it_and_every_line_is_told(rt, amina, daraja, unmade):
+def test_a_pull_row_has_m_pesa_asked_and_every_line_is_told(rt, amina, daraja, unmade):
     with capture_logs() as logged:
-        said = [pulled(rt), pulled(rt), paybill.answer(rt, daraja)]
+        said = [pulled(rt), pulled(rt), paybill.answer(rt, daraja), pulled(rt)]
 
-    assert said == ["credited", "again", "again"]
+    assert said == ["asked", "asked", "credited", "again"]
     assert "payment that staff took back is told of" in [line["event"] for line in logged]
 
     assert mpesa.balance(rt, amina) == 1_100_00
@@ -62,6 +63,53 @@ def test_a_pull_row_proves_it_and_every_line_is_told(rt, amina, daraja, unmade):
     assert [(one.word, one.amount, one.receipt) for one in page.lines] == [
         ("restored", 100_00, RECEIPT), ("reversed", -100_00, RECEIPT), ("deposit", 100_00, RECEIPT)
     ]  # fmt: skip
+    assert teller.clean(rt)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda rt, daraja: paybill.answer(rt, daraja, status="Reversed"),
+        lambda rt, daraja: paybill.reversed_by_mpesa(rt),
+    ],
+)
+def test_what_m_pesa_took_back_itself_is_not_credited_again(rt, amina, daraja, unmade, told):
+    assert told(rt, daraja) == "again"
+
+    assert paybill.registered(rt).unmade_at is None
+    assert pulled(rt) == "again"
+    with pytest.raises(Refusal):
+        paybill.decide(rt, "real")
+    mpesa.sweep(rt)
+    assert mpesa.balance(rt, amina) == 1_000_00
+    assert teller.clean(rt)
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(({}, {"kind": "reversal"}))])
+def test_a_list_that_tells_of_it_and_of_its_end_moves_nothing(rt, amina, daraja, unmade, order):
+    for kind in order:
+        assert pulled(rt, **kind) == "asked"
+    mpesa.sweep(rt)
+
+    assert paybill.answer(rt, daraja, status="Reversed") == "again"
+
+    assert mpesa.balance(rt, amina) == 1_000_00
+    assert pulled(rt) == "again"
+    assert teller.clean(rt)
+
+
+def test_it_repays_what_was_owed_for_it_and_no_other_debt(rt, amina, daraja, wanjiku):
+    for receipt in (RECEIPT, "SKB7654321"):
+        paybill.pay(rt, "0712000001", receipt=receipt)
+    mpesa.sweep(rt)
+    paybill.decide(rt, "never")
+    games.placed(rt, amina, games.derby(rt, wanjiku), 1, 1_100)
+    assert paybill.reversed_by_mpesa(rt, receipt="SKB7654321") == "reversed"
+    assert (mpesa.balance(rt, amina), owed(rt, amina)) == (0, 100_00)
+
+    assert paybill.decide(rt, "real") == "credited"
+
+    assert (mpesa.balance(rt, amina), owed(rt, amina)) == (100_00, 100_00)
     assert teller.clean(rt)
 
 
@@ -83,7 +131,7 @@ def test_what_was_owed_for_it_is_repaid_by_it(rt, amina, daraja, wanjiku):
 def test_who_may_not_play_now_is_owed_it_back(rt, amina, daraja, unmade):
     teller.exclude(rt, amina)
 
-    assert pulled(rt) == "refund_due"
+    assert paybill.answer(rt, daraja) == "refund_due"
 
     assert mpesa.balance(rt, amina) == 1_000_00
     assert paybill.held(rt, AccountKind.REFUND_DUE, amina) == 100_00
@@ -124,7 +172,7 @@ def test_m_pesa_may_take_it_back_in_earnest_afterwards(rt, amina, daraja, wait):
     told = paybill.confirmation("0712000001") | {"TransTime": ""}
     assert mpesa.post(rt, "c2b_confirm", told) == "credited"
     paybill.decide(rt, "never")
-    assert pulled(rt) == "credited"
+    assert paybill.decide(rt, "real") == "credited"
     assert mpesa.balance(rt, amina) == 1_095_00
     assert filed(rt) == (100_00, 5_00)
 
@@ -187,8 +235,11 @@ def test_a_statement_line_of_it_has_m_pesa_asked_again(rt, amina, daraja, unmade
 
 @pytest.mark.race
 def test_proofs_at_once_credit_it_once(rt, amina, daraja, unmade):
-    said = teller.at_once(8, lambda _: rt.attempt(
-        lambda tx: c2b.take_pull_row(tx, paybill.row("0712000001"), rt.now())))  # fmt: skip
+    def proved(tx):
+        known = receipts.find(tx, RECEIPT)
+        return restored.book(tx, known, 100_00, source=Source.STATUS, now=rt.now())
+
+    said = teller.at_once(8, lambda _: rt.attempt(proved))
 
     assert sorted(said) == ["again"] * 7 + ["credited"]
     assert mpesa.balance(rt, amina) == 1_100_00

@@ -106,6 +106,17 @@ def test_a_status_answer_that_says_so(rt, amina, daraja):
 TAKEN = "pay-bill-reversal"
 
 
+@pytest.mark.parametrize("other", [{"receipt": "SKOTHER001"}, {"amount": "99.00"}])
+def test_an_answer_about_another_payment_takes_nothing(rt, amina, daraja, other):
+    paybill.pay(rt, "0712000001")
+    mpesa.sweep(rt)
+
+    assert paybill.answer(rt, daraja, status="Reversed", **other) == "mismatch"
+
+    assert mpesa.balance(rt, amina) == 1_100_00
+    assert teller.clean(rt)
+
+
 def test_a_pull_row_that_tells_of_it_has_m_pesa_asked(rt, amina, daraja, paid):
     assert [pulled(rt, kind=TAKEN) for _ in range(2)] == ["asked", "asked"]
     assert mpesa.balance(rt, amina) == 1_100_00  # a row alone is no proof of what it undid

@@ -1,10 +1,12 @@
 """Money of the machine that comes and goes: deposits, withdrawals paid, failed and told twice."""
 
+import pytest
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from core import adjustments, levies, receipts
 from core.effects import Refused
+from core.errors import Refusal
 from core.levies import Levy
 from core.payments import Deposit, DepositState, Payout, PayoutState
 from core.receipts import Source
@@ -15,6 +17,7 @@ from tests.machine.play import Play
 
 RATES = st.sampled_from([(500, 500), (500, 0), (0, 500), (0, 0), (333, 1_777)])
 KES = st.integers(1, 900)
+MONTH = 30 * 24  # hours
 
 
 class Payments(Play):
@@ -90,7 +93,17 @@ class Payments(Play):
         who, amount = draw(WHO), draw(KES)
         owes = self.house.owes(who)
         way = draw(st.sampled_from(adjustments.WAYS)) if owes else adjustments.CREDIT
-        amount = min(amount, owes) if way == adjustments.WRITE_OFF else amount
+        if way == adjustments.CREDIT:
+            self.agree_to_adjust(who, way, amount)
+            self.house.adjust(who, amount)
+        elif self.house.in_doubt(who, self.house.now - MONTH):
+            with pytest.raises(Refusal, match="adjust_open"):
+                self.agree_to_adjust(who, way, min(amount, owes))
+        else:
+            self.agree_to_adjust(who, way, min(amount, owes))
+            self.house.write_off(who, min(amount, owes))
+
+    def agree_to_adjust(self, who, way, amount):
         phone, now = self.people[who].phone, self.rt.now()
         with self.rt.transaction() as tx:
             seen = adjustments.propose(
@@ -99,7 +112,6 @@ class Payments(Play):
             ).content_hash  # fmt: skip
         with self.rt.transaction() as tx:
             adjustments.approve(tx, phone, seen_hash=seen, by=self.finance[1], now=now)
-        (self.house.adjust if way == adjustments.CREDIT else self.house.write_off)(who, amount)
 
     @act()
     def change_who_has_cash_outs(self, draw):
