@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core import settlement
@@ -34,6 +34,12 @@ def meant(tx: Session, typed: str) -> Sequence[str]:
         return [typed.strip()] if typed.strip() else []
     rows = tx.scalars(select(Market.id).where(Market.code == int(found[1])))
     return [settlement.subject(row) for row in rows] or [typed]
+
+
+def of_code(tx: Session, code: int) -> str:
+    """The subject that is the newest market of this code; none where nobody has it."""
+    row = tx.scalar(select(func.max(Market.id)).where(Market.code == code))
+    return "" if row is None else settlement.subject(row)
 
 
 def _short(question: str) -> str:

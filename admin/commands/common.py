@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.orm import Session
 
+from admin import subjects
 from core import audit, log, money, phone, runtime, sign_in, staff, stamp
 from core.errors import Refusal
 from core.runtime import Runtime
@@ -122,7 +123,10 @@ def acting(rt: Runtime, tx: Session, name: str) -> Staff:
             raise click.ClickException(say(refusal.reason, "en", **refusal.facts)) from None
         context.meta[PROVEN] = name
     member = staff.named(tx, name)
-    audit.note(tx, _command(context), by=member.id, now=rt.now(), facts=_typed(context))
+    audit.note(
+        tx, _command(context), by=member.id, now=rt.now(), subject=_about(tx, context),
+        facts=_typed(context),
+    )  # fmt: skip
     return member
 
 
@@ -139,6 +143,12 @@ def _command(context: click.Context) -> str:
         words.insert(0, str(at.info_name))
         at = at.parent
     return " ".join(["command", *words])
+
+
+def _about(tx: Session, context: click.Context) -> str:
+    """The market whose code the command was given, if it was given one."""
+    code = context.params.get("code")
+    return subjects.of_code(tx, code) if isinstance(code, int) else ""
 
 
 def _typed(context: click.Context) -> dict[str, Any]:

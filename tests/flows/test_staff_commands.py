@@ -202,9 +202,12 @@ def test_the_audit_is_listed_and_proved(flask, rt, wanjiku) -> None:
 
     proposed = games.derby(rt, wanjiku)
     kamau = people.member(rt, "kamau")
+    for act in (f"suspend {proposed.code} --reason goal", f"resume {proposed.code}"):
+        flask(f"market {act} --as wanjiku")
     games.settle(rt, proposed, 1, proposer=wanjiku, approver=kamau)
     said = flask(f"audit list --subject 'market {proposed.code}'")
     assert f"approve market.result market {proposed.code} Gor Mahia v AFC Leopards" in said
+    assert f"command market suspend market {proposed.code} Gor" in said
     (row, *_) = json.loads(flask("audit list --action approve --json"))
     assert row["subject"] == f"market:{proposed.id}"  # as it is hashed
 
