@@ -77,8 +77,16 @@ def short(fingerprint: str) -> str:
 
 
 def facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a proposal or a line of the audit holds, fact by fact, in words."""
-    return [(words(name), fact(name, value)) for name, value in content.items()]
+    """What a proposal or a line of the audit holds, fact by fact, in words.
+
+    Without the row of somebody whose name or number is told as well.
+    """
+    told = {name: value for name, value in content.items() if ROWS.get(name) not in content}
+    return [(CALLED.get(name) or words(name), fact(name, value)) for name, value in told.items()]
+
+
+ROWS = {"id": "name", "customer": "phone"}
+CALLED = {"was": "until now"}
 
 
 def fact(name: str, value: Any) -> str:
