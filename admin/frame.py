@@ -212,13 +212,17 @@ def is_earnest(config: Config) -> bool:
 @bp.errorhandler(Refusal)
 def refuse(refusal: Refusal) -> Response:
     """A rule said no: in its words, on the page that was asked from."""
-    sentence = say(refusal.reason, "en", **refusal.facts)
     if request.method != "POST":
-        return told(409, "That cannot be done", sentence)
+        return told(409, "That cannot be done", say(refusal.reason, "en", **refusal.facts))
+    refused(refusal)
+    return to(back())
+
+
+def refused(refusal: Refusal) -> None:
+    """Keep that it was refused, and say so on the next page, or on the same form once more."""
     if visit() is not None:
         _note_refused(refusal)
-    flash(sentence, REFUSED)
-    return to(back())
+    flash(say(refusal.reason, "en", **refusal.facts), REFUSED)
 
 
 def fault(error: HTTPException) -> Response:

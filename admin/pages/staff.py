@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, abort, render_template
+from flask import Response, abort, make_response, render_template, request
 from sqlalchemy.orm import Session
 
 from admin import fields, frame, queries
@@ -45,12 +45,12 @@ def show(staff_id: int) -> str:
 @page("/staff/new", Right.STAFF_PROPOSE)
 def new() -> str:
     """Ask who is to come."""
-    return render_template("new_staff.html", roles=ROLES)
+    return render_template("new_staff.html", roles=ROLES, typed={})
 
 
 @page("/staff/new", Right.STAFF_PROPOSE, methods=("POST",))
 def propose_new() -> Response:
-    """Put somebody new before a second admin."""
+    """Put somebody new before a second admin; a form that was refused comes back as typed."""
     rt, role = runtime.current(), _role()
 
     def work(tx: Session, member: Staff) -> Proposal:
@@ -59,7 +59,12 @@ def propose_new() -> Response:
             note=fields.text("note"), by=member, now=rt.now(), config=rt.config,
         )  # fmt: skip
 
-    return _proposed(frame.act(work))
+    try:
+        return _proposed(frame.act(work))
+    except Refusal as refusal:  # the whole transaction was undone with it
+        frame.refused(refusal)
+        again = render_template("new_staff.html", roles=ROLES, typed=request.form)
+        return make_response(again, 422)
 
 
 @page(f"{MEMBER}/<any(role, reset, phone, leave):change>", Right.STAFF_PROPOSE)

@@ -171,3 +171,18 @@ def test_home_shows_what_there_is_to_do_and_today(rt, amina, njeri, at):
     page = at("vera", Role.VIEWER).open("/admin/")
     page.sees("Nothing waits for your second yes.", "Stakes KES 250.00", "Gor Mahia v AFC Leopards")
     page.sees("In customers' wallets KES 750.00")
+
+
+def test_a_refused_form_comes_back_as_it_was_typed(at):
+    njeri = at("njeri", Role.ADMIN)
+    typed = {"name": "njeri", "role": "support", "phone": "0712000099", "note": "for the desk"}
+
+    why = typed.pop("note")
+    page = njeri.open("/admin/staff/new").press("Propose", why=why, **typed)
+
+    assert (page.status, page.title) == (422, "Somebody new")
+    assert page.messages
+    fields = dict(browser.fill(page.forms()[-1], {}))
+    assert {name: fields[name] for name in fields if name in (*typed, "note")} == {
+        **typed, "note": why,
+    }  # fmt: skip
