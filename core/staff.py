@@ -49,6 +49,7 @@ class Staff(Base):
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime]
     phone: Mapped[str | None]  # from which no bet is taken while they work here
+    phone_moved_at: Mapped[datetime | None]  # since when it is another one than they came with
 
 
 def add(tx: Session, name: str, role: Role, *, now: datetime, number: str = "") -> Staff:

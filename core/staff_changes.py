@@ -62,6 +62,7 @@ def propose_reset(
     rights.require(by, Right.STAFF_PROPOSE)
     member = staff.named(tx, name)
     content = _about(member) | {"phone": staff_invitations.phone_of(member)}
+    staff_invitations.rested(member, now=now)
     return _put(tx, RESET, content, note, by=by, now=now, config=config)
 
 
@@ -222,6 +223,7 @@ def _do(tx: Session, proposal: Proposal, *, now: datetime, config: Config) -> Ou
         return _invited(tx, member, now=now, config=config)
     member = tx.get_one(Staff, content["id"], with_for_update=True, populate_existing=True)
     if proposal.act == RESET:
+        staff_invitations.rested(member, now=now)
         return _invited(tx, member, now=now, config=config)
     if proposal.act == PHONE:
         staff_invitations.move(tx, member, content["phone"], now=now)

@@ -6,7 +6,7 @@ third one's seat. It is derived when the text leaves, and kept nowhere.
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,6 +22,9 @@ from core.staff import Staff
 
 PURPOSE = "staff"
 ANY_CODE = "MMMM-MMMM-MMMM-MMMM"  # stands for a code when its text is measured
+# From another phone to a new start: whoever did not want it reads of it, and objects, before two
+# who do can enrol in their place. Two days, for a phone is off for a night or a journey.
+PHONE_RESTS = timedelta(hours=48)
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,23 @@ def phone_of(member: Staff) -> str:
     return member.phone
 
 
+def rested(member: Staff, *, now: datetime) -> None:
+    """Raises Refusal where a code would go to a phone that is somebody's only since a moment."""
+    since = member.phone_moved_at
+    if since is not None and now < since + PHONE_RESTS:
+        raise Refusal("staff.phone_rests", name=member.name, since=since + PHONE_RESTS)
+
+
 def move(tx: Session, member: Staff, phone: str, *, now: datetime) -> None:
-    """Another staff phone. A code on its way to the old one is void, and the old one is told."""
+    """Another staff phone. A code on its way to the old one is void, and the old one is told.
+
+    The first phone of somebody with no seat yet need not rest: nothing can be taken from them.
+    """
     if access := staff_access.held(tx, member.id):
         access.invite = access.invite_until = None
     old, member.phone = member.phone, phone
+    if old is not None or staff_access.enrolled(tx, member.id):
+        member.phone_moved_at = now
     if old is not None:
         messages.text(
             tx, to=old, lang=_lang(tx, old), sentence="sms.staff_phone",

@@ -200,7 +200,9 @@ def test_a_reset_shuts_everything_and_gives_a_code(rt, ann, ben, carol) -> None:
     assert refused(carol.sign_in) == "staff.sign_in"
 
 
-def test_another_phone_gets_the_codes_and_may_not_bet(rt, ann, ben, carol, amina, wanjiku) -> None:
+def test_another_phone_gets_the_codes_and_may_not_bet(
+    rt, ann, ben, carol, amina, wanjiku, wait
+) -> None:
     act, old = staff_changes.propose_phone, carol.staff.phone
     reset = propose(rt, staff_changes.propose_reset, ann, "carol")
     approve(rt, "carol", reset, ben)  # a code is on its way
@@ -212,9 +214,40 @@ def test_another_phone_gets_the_codes_and_may_not_bet(rt, ann, ben, carol, amina
     approve(rt, "carol", proposal, ben)
     (told,) = staff_people.texts(rt)  # and the code to the old phone leaves no more
     assert (told["to"], "2547*****001" in told["text"]) == (old, True)
-    approve(rt, "carol", propose(rt, staff_changes.propose_reset, ann, "carol"), ben)
+    again = functools.partial(propose, rt, staff_changes.propose_reset, ann, "carol")
+    assert refused(again) == "staff.phone_rests"  # two who want her seat wait until she knows
+    wait(hours=48)
+    approve(rt, "carol", again(), ben)
     assert staff_people.texted(rt, amina.phone)
     assert games.bet(rt, amina, games.derby(rt, wanjiku), 1, 100).reason == "betting.of_the_house"
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "phone", "rests"), [(True, True, True), (True, False, True), (False, False, False)]
+)
+def test_a_phone_rests_wherever_there_is_a_seat_to_take(rt, ann, ben, enrolled, phone, rests):
+    eve = staff_people.enrolled(rt, "eve").staff if enrolled else people.member(rt, "eve")
+    if not phone:
+        with rt.transaction() as tx:
+            tx.execute(text("UPDATE staff SET phone = NULL WHERE id = :id"), {"id": eve.id})
+    moved = propose(rt, staff_changes.propose_phone, ann, "eve", phone=PHONE)
+    approve(rt, "eve", moved, ben)
+    reset = functools.partial(propose, rt, staff_changes.propose_reset, ann, "eve")
+    if rests:
+        assert refused(reset) == "staff.phone_rests"
+    else:
+        assert approve(rt, "eve", reset(), ben).invitation
+
+
+def test_a_phone_that_moved_since_a_reset_was_proposed_rests_at_the_second_yes(
+    rt, ann, ben, carol
+) -> None:
+    reset = propose(rt, staff_changes.propose_reset, ann, "carol")
+    with rt.transaction() as tx:
+        tx.execute(
+            text("UPDATE staff SET phone_moved_at = :now WHERE name = 'carol'"), {"now": rt.now()}
+        )
+    assert refused(lambda: approve(rt, "carol", reset, ben)) == "staff.phone_rests"
 
 
 def test_who_leaves_opens_nothing_and_frees_the_phone(rt, ann, ben, carol) -> None:
