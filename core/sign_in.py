@@ -15,7 +15,7 @@ is in the audit. Without the password there is none: that is one of a hundred mi
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
 from sqlalchemy import func, select
@@ -148,12 +148,18 @@ def _prove(
 
 
 def network_of(address: str) -> str:
-    """Whoever calls from there: the address, or of IPv6 the part that one household has whole."""
+    """Whoever calls from there: the address, or of IPv6 the part that one household has whole.
+
+    One of IPv4 that a socket for both tells in the form of IPv6 is the one it is.
+    """
     try:
         read = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((read, IPV6_HOME), strict=False)) if read.version > 4 else str(read)
+    if isinstance(read, IPv6Address):
+        mapped = read.ipv4_mapped
+        return str(mapped or ip_network((read, IPV6_HOME), strict=False))
+    return str(read)
 
 
 def _book(rt: Runtime, name: str, now: datetime, *, network: str = "") -> Try:

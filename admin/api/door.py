@@ -97,7 +97,7 @@ def guard() -> None:
     if wanted is None:
         return
     rt, signed = runtime.current(), _signed()
-    _not_too_often(rt, f"address:{_address(rt)}", STRANGERS)
+    _not_too_often(rt, f"address:{sign_in.network_of(str(_address(rt)))}", STRANGERS)
     g.key, g.member = rt.attempt(
         lambda tx: signatures.admit(tx, signed, now=rt.now(), config=rt.config)
     )

@@ -19,7 +19,7 @@ from core.runtime import Runtime
 from core.say import say
 from core.staff_access import Seed
 
-KNOCKS = Rate(0.5, 40)  # of one address, right or wrong: each costs a password's hash
+KNOCKS = Rate(0.5, 40)  # of one household, right or wrong: each costs a password's hash
 
 
 @page("/sign-in", None)
@@ -172,6 +172,8 @@ def _enrolling(seed: Seed, fault: str = "") -> Response:
 def _not_too_often(rt: Runtime) -> str:
     """The address that asks, unless it has asked too often."""
     address = str(doors.caller(request.environ, rt.config.trusted_proxies))
-    if not rates.take(rt.redis, f"sign-in:{address}", KNOCKS, now=rt.now()).granted:
+    if not rates.take(
+        rt.redis, f"sign-in:{sign_in.network_of(address)}", KNOCKS, now=rt.now()
+    ).granted:
         raise TooManyRequests
     return address

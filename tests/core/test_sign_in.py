@@ -85,6 +85,18 @@ def stranger(rt: Runtime, name: str) -> sign_in.SignedIn:
     return sign_in.sign_in(rt, name, PASSWORD, "123456", address="::1", agent="x" * 999)
 
 
+def test_whose_an_address_is() -> None:
+    told = {
+        "203.0.113.7": "203.0.113.7",
+        "::ffff:203.0.113.7": "203.0.113.7",  # the same caller, through a socket for both
+        "2001:db8:7::1": "2001:db8:7::/64",
+        "2001:db8:7:0:ffff::": "2001:db8:7::/64",
+        "2001:db8:8::1": "2001:db8:8::/64",
+        "None": "None",
+    }
+    assert {address: sign_in.network_of(address) for address in told} == told
+
+
 def test_the_same_work_is_done_for_everybody(rt, ann, monkeypatch) -> None:
     """What takes time is done as often for a name that nobody has, and for one that is locked."""
     people.member(rt, "not enrolled")

@@ -215,11 +215,14 @@ def test_what_is_dangerous_wants_the_code_again(rt, at, wait):
     assert page.title == "Somebody new"
 
 
-def test_one_address_cannot_keep_the_door_busy(stranger, rt):
+@pytest.mark.parametrize("address", ["127.0.0.1", "2001:db8:7::{:x}"])
+def test_one_address_cannot_keep_the_door_busy(stranger, rt, address):
+    """Nor one household, which has as many addresses of IPv6 as it likes."""
     stranger.open("/admin/sign-in")
-    answers = [
-        stranger.post("/admin/enrol", name="x", invitation="y").status_code for _ in range(41)
-    ]
+    answers = []
+    for knock in range(41):
+        stranger.client.environ_base["REMOTE_ADDR"] = address.format(knock + 1)
+        answers.append(stranger.post("/admin/enrol", name="x", invitation="y").status_code)
     assert answers[0] == 303
     assert answers[-1] == 429
     later = rt.clock() + timedelta(minutes=1)
