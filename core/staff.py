@@ -16,8 +16,12 @@ LONGEST = 40  # characters of a name
 TYPED = re.compile(
     r"[A-Za-z](?:[A-Za-z0-9 .'-]*[A-Za-z0-9])?"
 )  # on any keyboard, and seen as it is
-# What eyes take for one another once it is in small letters, the longer first.
-ALIKE = (("rn", "m"), ("vv", "w"), ("i", "1"), ("l", "1"), ("o", "0"), ("s", "5"), ("z", "2"))
+# What eyes take for one another once it is in small letters, in this order; b is 8 in capitals.
+# The wide is written as the narrow pair it is taken for, so that no pair is cut differently.
+ALIKE = (
+    ("rn", "nn"), ("m", "nn"), ("w", "vv"), ("v", "u"), ("d", "cl"), ("i", "1"), ("l", "1"),
+    ("o", "0"), ("s", "5"), ("z", "2"), ("8", "b"), ("6", "b"), ("9", "g"),
+)  # fmt: skip
 UNSEEN = re.compile(r"[ .'-]")
 
 

@@ -15,6 +15,18 @@ from core.staff_changes import Outcome
 from tests import games, people, staff_people
 
 PHONE = "0712 345 678"
+ALIKE = {
+    "claire": "daire",
+    "c1are": "Dare",
+    "Emma": "Ennma",
+    "Arna": "Anna",
+    "Ama": "Anna",
+    "Brian8": "BrianB",
+    "Juma6": "Jumab",
+    "Agnes9": "Agnesg",
+    "Uuli": "Vuli",
+    "Wambui": "VUambui",
+}
 
 
 @pytest.fixture
@@ -152,6 +164,7 @@ def test_a_proposal_that_nobody_decides_expires(rt, ann, ben, wait) -> None:
         ({"name": "1nn"}, "staff.name_letters"),
         ({"name": "lmolo"}, "staff.name_alike"),
         ({"name": "Irn0I0"}, "staff.name_alike"),
+        *(({"name": name}, "staff.name_alike") for name in ALIKE),
         ({"name": "O'Brien-Ng 2"}, ""),
         ({"phone": ""}, "staff.phone_missing"),
         ({"phone": "0202345678"}, "customers.phone_not_mobile"),
@@ -162,7 +175,8 @@ def test_a_proposal_that_nobody_decides_expires(rt, ann, ben, wait) -> None:
 def test_what_cannot_be_proposed(rt, ann, wrong: dict[str, str], reason: str) -> None:
     with rt.transaction() as tx:
         staff.add(tx, "gina", Role.VIEWER, now=rt.now(), number=people.AMINA)
-    people.member(rt, "imolo")
+    for name in {"imolo", ALIKE.get(wrong.get("name", ""), "imolo")}:
+        people.member(rt, name)
     if reason:
         assert refused(lambda: new(rt, ann, **wrong)) == reason
     else:

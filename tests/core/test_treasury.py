@@ -195,7 +195,7 @@ def test_a_payout_costs_what_the_tariff_says(rt, amina, finance, wait):
 def test_whatever_is_posted_the_books_balance(rt, moves):
     with rt.transaction() as tx:
         number = tx.scalars(text("SELECT count(*) FROM staff").columns()).one()
-    pair = [people.member(rt, f"finance {number + n}", Role.FINANCE) for n in range(2)]
+    pair = [people.member(rt, f"finance {number + n:b}", Role.FINANCE) for n in range(2)]
     for place, (act, shillings) in enumerate([("owner in", 1_000), *moves]):
         try:
             posted(rt, pair, act, shillings, f"N{number}-{place}")
