@@ -192,7 +192,9 @@ def _no_move(tx: Session, proposal: Proposal, yes: Yes, reason: str) -> None:
 
 def _adjust(tx: Session, proposal: Proposal, yes: Yes) -> Came:
     number = proposal.content["phone"]
-    adjustments.approve(tx, number, seen_hash=yes.seen_hash, by=yes.by, now=yes.now)
+    adjustments.approve(
+        tx, number, seen_hash=yes.seen_hash, by=yes.by, now=yes.now, config=yes.config
+    )
     return Came(f"The adjustment of {looks.masked(number)} is posted.")
 
 

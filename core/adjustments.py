@@ -12,9 +12,9 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import customers, ledger, messages, proposals, rights
+from core import customers, ledger, messages, proposals, rights, staff
 from core.config import Config
-from core.customers import Customer
+from core.customers import Customer, Step
 from core.errors import Refusal
 from core.money import LARGEST, Cents
 from core.phone import read
@@ -42,7 +42,8 @@ def propose(
 ) -> Proposal:
     """Put a credit or a write-off before a second person; `note` is why.
 
-    Raises Refusal for nobody's phone, without a reason, or for more than is owed.
+    Raises Refusal for nobody's phone or one of the staff, without a reason, for more than is owed,
+    and for more than `ADJUST_MOST`.
     """
     rights.require(by, Right.ADJUST_PROPOSE)
     if not note.strip():
@@ -55,7 +56,7 @@ def propose(
         "amount": amount,
         "reason": note.strip(),
     }
-    _check(tx, content)
+    _check(tx, customer, content, config)
     return proposals.propose(
         tx,
         act=ACT,
@@ -68,14 +69,16 @@ def propose(
     )
 
 
-def approve(tx: Session, phone: str, *, seen_hash: str, by: Staff, now: datetime) -> Cents:
+def approve(
+    tx: Session, phone: str, *, seen_hash: str, by: Staff, now: datetime, config: Config
+) -> Cents:
     """The second yes: posted, and the customer told. What of a credit repaid a debt."""
     rights.require(by, Right.ADJUST_APPROVE)
     customer = _customer(tx, phone)
     proposal = _proposed(tx, customer)
     content = proposal.content
     proposals.approve(tx, proposal, seen_hash=seen_hash, content=content, by=by.id, now=now)
-    _check(tx, content)
+    _check(tx, customer, content, config)
     write_off = content["adjustment"] == WRITE_OFF
     posted = func.adjust_customer(proposal.id, customer.id, content["amount"], write_off)
     row = tx.execute(select(posted.table_valued("verdict", "repaid"))).one()
@@ -100,13 +103,22 @@ def waiting(tx: Session) -> Sequence[Proposal]:
     return tx.scalars(found.order_by(Proposal.id)).all()
 
 
-def _check(tx: Session, content: Mapping[str, Any]) -> None:
-    """Whether it could be posted now."""
+def _check(tx: Session, customer: Customer, content: Mapping[str, Any], config: Config) -> None:
+    """Whether it could be posted now, and to somebody known who does not work here.
+
+    Two of the staff who agree could otherwise pay each other out of what is the house's.
+    """
     if content["adjustment"] not in WAYS:
         raise Refusal("staff.adjust_way")
     if not 0 < content["amount"] <= LARGEST:
         raise Refusal("staff.treasury_amount")
-    owed = ledger.owed(tx, content["customer"])
+    if content["amount"] > config.adjust_most:
+        raise Refusal("staff.adjust_most", most=config.adjust_most)
+    if staff.works_here(tx, customer.phone):
+        raise Refusal("staff.adjust_staff")
+    if customers.next_step(customer) != Step.DONE:
+        raise Refusal("staff.adjust_joining")
+    owed = ledger.owed(tx, customer.id)
     if content["adjustment"] == WRITE_OFF and content["amount"] > owed:
         raise Refusal("staff.adjust_owed", owed=owed)
     if content["adjustment"] == WRITE_OFF and tx.scalar(func.debt_is_open(content["customer"])):

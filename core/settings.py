@@ -126,6 +126,7 @@ class Settings(BaseModel):
     refund_hold_over: Money = 10_000_00
     c2b_accounts: Literal["any", "known"] = "any"
     payout_hold_over: Money = 20_000_00
+    adjust_most: Money = 10_000_00
     float_low: Money = 50_000_00
     proposal_hours: Count = 24
     dispute_window: Wait = _seconds(3600)

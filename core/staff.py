@@ -89,9 +89,14 @@ def read(tx: Session, name: str, number: str) -> tuple[str, str | None]:
 def read_phone(tx: Session, number: str) -> str:
     """A staff phone as it is kept. Raises Refusal where it is none, or somebody's already."""
     phone = phones.read(number)
-    if tx.scalar(select(Staff.id).where(Staff.phone == phone, Staff.active)):
+    if works_here(tx, phone):
         raise Refusal("staff.phone_taken")
     return phone
+
+
+def works_here(tx: Session, phone: str) -> bool:
+    """Whether this is the staff phone of anybody who works here."""
+    return tx.scalar(select(Staff.id).where(Staff.phone == phone, Staff.active)) is not None
 
 
 def admins(tx: Session) -> int:

@@ -44,9 +44,10 @@ def approve(customer: str, seen_hash: str, name: str) -> None:
     repaid = done(
         rt,
         lambda tx: adjustments.approve(
-            tx, customer, seen_hash=seen_hash, by=acting(rt, tx, name), now=rt.now()
+            tx, customer, seen_hash=seen_hash, by=acting(rt, tx, name), now=rt.now(),
+            config=rt.config,
         ),
-    )
+    )  # fmt: skip
     click.echo(f"posted; KES {money.show(repaid)} of it repaid a debt" if repaid else "posted")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core import adjustments, explain, ledger, statement
+from core import adjustments, customers, explain, ledger, staff, statement
 from core.errors import Refusal
 from core.ledger import AccountKind
 from core.money import Cents
@@ -10,9 +10,11 @@ from core.proposals import ProposalState
 from core.staff import Role
 from tests import games, mpesa, paybill, people, teller
 from tests.core.test_money_page import PAGE, cents, rows
-from tests.people import AMINA, STRANGER
+from tests.people import AMINA, BRIAN, STRANGER
 
 TABLE = [tuple(row[1:]) for row in rows(PAGE[PAGE.index("## Adjustments") :])[1:4]]
+
+JOINING = "+254712000008"
 
 
 @pytest.fixture
@@ -98,11 +100,35 @@ def test_what_was_repaid_between_the_two_is_not_written_off(rt, amina, two, owin
         ("reason_missing", {"note": " "}),
         ("receipt_no_customer", {"phone": STRANGER}),
         ("adjust_owed", {"way": "write off"}),
+        ("adjust_most", {"amount": 10_000_01}),
+        ("adjust_staff", {"phone": BRIAN}),
+        ("adjust_joining", {"phone": JOINING}),
     ],
 )
-def test_what_cannot_be_proposed(rt, amina, two, refusal, wishes):
+def test_what_cannot_be_proposed(rt, amina, brian, two, refusal, wishes):
+    with rt.transaction() as tx:
+        staff.add(tx, "otieno", Role.VIEWER, now=rt.now(), number=BRIAN)
+        customers.join(tx, JOINING, lang="sw", now=rt.now())
     with pytest.raises(Refusal, match=refusal):
         propose(rt, two[0], **{"way": "credit", "amount": 100_00} | wishes)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "meanwhile", "most"),
+    [
+        ("adjust_staff", "UPDATE staff SET phone = :phone WHERE name = 'ann'", 10_000_00),
+        ("adjust_joining", "UPDATE customer SET standing = 1, kyc_verified_at = NULL", 10_000_00),
+        ("adjust_most", "SELECT 1", 9_999_99),
+    ],
+)
+def test_what_cannot_be_approved_any_more(rt, amina, two, refusal, meanwhile, most):
+    seen = propose(rt, two[0], "credit", 10_000_00)
+    with rt.transaction() as tx:
+        tx.execute(teller.text(meanwhile), {"phone": AMINA} if ":phone" in meanwhile else {})
+    rt.config = rt.config.model_copy(update={"adjust_most": most})
+    with pytest.raises(Refusal, match=refusal):
+        approve(rt, two[1], seen)
+    assert stands(rt, amina) == (1_000_00, 0, 0)
 
 
 def test_nobody_alone_and_nothing_unseen(rt, amina, two):
@@ -126,7 +152,7 @@ def test_the_second_yes_of_many_is_posted_once(rt, amina, two):
     def say_yes(_):
         try:
             return rt.attempt(lambda tx: adjustments.approve(
-                tx, AMINA, seen_hash=seen, by=two[1], now=rt.now()))  # fmt: skip
+                tx, AMINA, seen_hash=seen, by=two[1], now=rt.now(), config=rt.config))  # fmt: skip
         except Refusal as refusal:
             return refusal.reason
 
@@ -167,7 +193,7 @@ def propose(rt, by, way, amount, *, phone=AMINA, note="an outage"):
 
 def approve(rt, by, seen):
     with rt.transaction() as tx:
-        return adjustments.approve(tx, AMINA, seen_hash=seen, by=by, now=rt.now())
+        return adjustments.approve(tx, AMINA, seen_hash=seen, by=by, now=rt.now(), config=rt.config)
 
 
 def decide(rt, two, way, amount):

@@ -111,7 +111,9 @@ class Payments(Play):
                 config=self.rt.config,
             ).content_hash  # fmt: skip
         with self.rt.transaction() as tx:
-            adjustments.approve(tx, phone, seen_hash=seen, by=self.finance[1], now=now)
+            adjustments.approve(
+                tx, phone, seen_hash=seen, by=self.finance[1], now=now, config=self.rt.config
+            )
 
     @act()
     def change_who_has_cash_outs(self, draw):
