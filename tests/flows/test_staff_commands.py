@@ -71,7 +71,7 @@ def test_a_new_colleague_by_two_admins(flask, rt) -> None:
     assert "dora is support." in approved
     assert "on its way to 2547*****678; it holds until" in approved
     assert not CODE.search(approved)
-    changes = ("role dora trader", "phone dora 0712345670", "reset dora", "leave dora")
+    changes = ("role dora trader", "reset dora", "phone dora 0712345670", "leave dora")
     for typed in (f"propose-{change}" for change in changes):
         put = flask(f"staff {typed} --note why --as ben")
         flask(f"staff approve dora {hash_in(put)} --as ann")
