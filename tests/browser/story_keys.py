@@ -9,6 +9,7 @@ def test_the_keyboard_alone_signs_in_and_searches(home, visitor):
     imani = stage.hire(home, "imani")
     visit = visitor("imani").go("/admin/markets")
     keys, page = visit.page.keyboard, visit.page
+    expect(page.get_by_label("Name")).to_be_focused()  # a busy browser does so after it has loaded
     for typed in (imani.name, imani.password, imani.authenticator.code()):
         keys.type(typed)
         keys.press("Tab")
