@@ -176,7 +176,7 @@ class Phone(_Line):
         return [text for text in self._texts() if text.sender == MPESA]
 
     def await_sms(
-        self, *words: str, containing: str = "", timeout: float = 5, sender: str = ""
+        self, *words: str, containing: str = "", timeout: float = 20, sender: str = ""
     ) -> Sms:
         """The oldest text with all the words that this call has not returned before."""
         wanted = [*words, containing] if containing else list(words)
@@ -205,7 +205,7 @@ class Phone(_Line):
         told = self.state()["stk"]
         return None if told is None else StkPrompt(**told)
 
-    def await_stk(self, *, timeout: float = 5) -> StkPrompt:
+    def await_stk(self, *, timeout: float = 20) -> StkPrompt:
         try:
             self._state = self.post(f"{self._path}/await_stk", timeout=timeout)
         except _Late as late:

@@ -13,7 +13,7 @@ from core.payments import DepositState
 from core.verify import verify
 from tests import mpesa
 
-PATIENCE = 10  # seconds
+PATIENCE = 30  # seconds
 
 
 def asking(rt, customer, amount, *, key=None):

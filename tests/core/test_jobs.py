@@ -57,7 +57,7 @@ def test_ten_bells_for_one_promise_send_once(rt: Runtime, diary, partner):
 
 def test_two_workers_on_one_promise_send_once(rt: Runtime, diary, partner):
     promised = make(rt, "b2c")
-    start = threading.Barrier(6, timeout=10)
+    start = threading.Barrier(6, timeout=60)
 
     def hurry():
         start.wait()

@@ -69,7 +69,7 @@ def test_a_key_promises_one_kind_of_thing_only(rt: Runtime):
 
 def test_two_who_promise_under_one_key_at_once_make_one(rt: Runtime):
     key, made = uuid.uuid4(), []
-    start = threading.Barrier(8, timeout=10)
+    start = threading.Barrier(8, timeout=60)
 
     def hurry():
         start.wait()
@@ -87,7 +87,7 @@ def test_two_who_promise_under_one_key_at_once_make_one(rt: Runtime):
 
 def test_a_promise_is_claimed_by_one_worker_however_many_try(rt: Runtime):
     promised = make(rt)
-    start, won = threading.Barrier(8, timeout=10), []
+    start, won = threading.Barrier(8, timeout=60), []
 
     def hurry():
         start.wait()

@@ -77,7 +77,7 @@ def test_two_clocks_strike_a_slot_once(rt: Runtime):
         inside.wait(0.3)
 
     tick = Tick("slow", HOURLY, slow)
-    start = threading.Barrier(6, timeout=10)
+    start = threading.Barrier(6, timeout=60)
 
     def clock():
         start.wait()

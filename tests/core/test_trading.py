@@ -207,7 +207,7 @@ def place(tx, customer, market):
 def await_lock(rt):
     """Until somebody waits for the bets on a market."""
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         with rt.transaction() as tx:
             if tx.scalar(waiting):

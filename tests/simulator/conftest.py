@@ -30,10 +30,10 @@ def house(cardboard: StubHouse, base: str) -> Iterator[StubHouse]:
     network = Network(base)
     network.reset()
     network.settings(
-        answer_delay=0, retry_first=0.02, handset_timeout=60, stk_timeout=60, app_timeout=5,
+        answer_delay=0, retry_first=0.02, handset_timeout=60, stk_timeout=60, app_timeout=20,
         strict_tokens=True, strict_urls=True, c2b_copy=False, same_amount_rule=False,
         c2b_version="v2", c2b_validates=False, c2b_validation=f"{cardboard.url}/may",
-        validation_timeout=5, register_once=False, b2c_charges=True, pull_utc=False,
+        validation_timeout=20, register_once=False, b2c_charges=True, pull_utc=False,
         clock_ahead=0, scenarios="",
         sender_ids="", at_api_key="", at_username="", service_codes="*384*7#,*384*70#",
         ussd_callback=f"{cardboard.url}/ussd", ussd_end_callback=f"{cardboard.url}/end",

@@ -28,7 +28,7 @@ class Merchant:
     def mint(self) -> str:
         answer = requests.get(
             f"{self.base}/oauth/v1/generate?grant_type=client_credentials",
-            auth=(TOLD.consumer_key, TOLD.consumer_secret), timeout=5,
+            auth=(TOLD.consumer_key, TOLD.consumer_secret), timeout=20,
         )  # fmt: skip
         self.token = answer.json()["access_token"]
         return self.token

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+PATIENCE = 30  # seconds, on a busy machine
+
 Screen = Callable[[dict[str, str]], str]
 
 
@@ -71,9 +73,9 @@ class StubHouse:
             return [body for kept, body in self.kept if kept == door]
 
     def awaits(self, door: str, count: int = 1) -> list[Any]:
-        """The callbacks at a door once there are so many; fewer after five seconds are a fault."""
+        """The callbacks at a door once there are so many; fewer after half a minute are a fault."""
         with self.arrived:
-            enough = self.arrived.wait_for(lambda: len(self.got(door)) >= count, 5)
+            enough = self.arrived.wait_for(lambda: len(self.got(door)) >= count, PATIENCE)
         assert enough, f"{len(self.got(door))} callbacks at {door}, not {count}"
         return self.got(door)
 

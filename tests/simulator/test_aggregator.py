@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from simulator.driver import Network, Phone, Trouble
-from tests.simulator.stub import StubHouse, slowly
+from tests.simulator.stub import PATIENCE, StubHouse, slowly
 
 
 def test_a_session_accumulates_what_is_typed(phone: Phone, house: StubHouse) -> None:
@@ -120,12 +120,16 @@ def test_a_reply_that_never_reaches_the_phone(
 
 
 def test_one_phone_types_one_thing_at_a_time(phone: Phone, house: StubHouse) -> None:
-    house.screen = slowly(0.2, "CON Slow")
-    with ThreadPoolExecutor(2) as two:
-        dials = [two.submit(phone.dial) for _ in range(2)]
-    troubles = [dial.exception() for dial in dials if dial.exception()]
-    assert len(troubles) == 1
-    assert "still waiting" in str(troubles[0])
+    answering = threading.Event()
+    house.screen = lambda _: "CON Slow" if answering.wait(PATIENCE) else "CON Never asked"
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(phone.dial)
+        house.awaits("ussd")
+        with pytest.raises(Trouble, match="still waiting"):
+            phone.dial()
+        answering.set()
+        first.result()
+    phone.sees("Slow")
     assert len(house.got("ussd")) == 1
 
 
@@ -188,7 +192,7 @@ def test_opting_out(phone: Phone, house: StubHouse, base: str) -> None:
 def send(base: str, words: str = "Hello", to: str = "+254712000001", sender: str = "") -> dict:
     form = {"username": "house", "to": to, "message": words, "bulkSMSMode": 1}
     answer = requests.post(
-        f"{base}/version1/messaging", form | ({"from": sender} if sender else {}), timeout=5
+        f"{base}/version1/messaging", form | ({"from": sender} if sender else {}), timeout=20
     )
     assert answer.status_code == 201
     assert answer.headers["Content-Type"] == "application/json"
@@ -265,21 +269,21 @@ def test_answers_that_do_not_say_that_it_was_sent(
     url = f"{base}/version1/messaging"
     network.fault("losesSync", "sms")
     with pytest.raises(requests.ConnectionError):
-        requests.post(url, form, timeout=5)
+        requests.post(url, form, timeout=20)
     network.fault("http500AfterExecuting", "sms")
-    assert requests.post(url, form, timeout=5).status_code == 500
+    assert requests.post(url, form, timeout=20).status_code == 500
     network.fault("htmlBody", "sms")
-    assert "<html>" in requests.post(url, form, timeout=5).text
+    assert "<html>" in requests.post(url, form, timeout=20).text
     assert len(phone.inbox()) == 3
     network.fault("dropConnectionBeforeProcessing", "sms")
     with pytest.raises(requests.ConnectionError):
-        requests.post(url, form, timeout=5)
+        requests.post(url, form, timeout=20)
     network.fault("rejectsSync", "sms", status=400)
-    assert requests.post(url, form, timeout=5).status_code == 400
+    assert requests.post(url, form, timeout=20).status_code == 400
     network.fault("spikeArrest429", "sms")
-    assert requests.post(url, form, timeout=5).status_code == 429
-    assert requests.post(url, {"to": "+254712000001"}, timeout=5).status_code == 400
-    assert requests.post(url, {"message": "Hello"}, timeout=5).status_code == 400
+    assert requests.post(url, form, timeout=20).status_code == 429
+    assert requests.post(url, {"to": "+254712000001"}, timeout=20).status_code == 400
+    assert requests.post(url, {"message": "Hello"}, timeout=20).status_code == 400
     assert len(phone.inbox()) == 3
 
 

@@ -89,30 +89,30 @@ def test_what_cannot_be_said_is_refused(phone: Phone, network: Network) -> None:
 def test_the_control_api_is_for_this_site_only(base: str, house: StubHouse) -> None:
     url = f"{base}/control/reset"
     assert (
-        requests.post(url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=5).status_code == 403
+        requests.post(url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=20).status_code == 403
     )
     assert (
-        requests.post(url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=5).status_code == 200
+        requests.post(url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=20).status_code == 200
     )
 
 
 def test_the_watch_answers_when_something_happens(base: str, phone: Phone) -> None:
-    version = requests.get(f"{base}/control/watch?timeout=0", timeout=5).json()["version"]
+    version = requests.get(f"{base}/control/watch?timeout=0", timeout=20).json()["version"]
     url = f"{base}/control/watch?version={version}&phones=0712000001"
     started = time.monotonic()
     threading.Timer(0.1, phone.change, kwargs={"balance": 12}).start()
-    told = requests.get(url, timeout=5).json()
-    assert time.monotonic() - started < 2
+    told = requests.get(url, timeout=20).json()
+    assert time.monotonic() - started < 15  # and not only when it gives up
     assert told["version"] > version
     assert told["phones"][0]["balance"] == 12
 
 
 def test_no_secret_in_the_settings_or_the_books(base: str, phone: Phone) -> None:
     phone.change(pin="8642")
-    shown = requests.get(f"{base}/control/settings", timeout=5).json()
+    shown = requests.get(f"{base}/control/settings", timeout=20).json()
     assert "passkey" not in shown
     assert "initiator_password" not in shown
-    assert "8642" not in requests.get(f"{base}/control/books", timeout=5).text
+    assert "8642" not in requests.get(f"{base}/control/books", timeout=20).text
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -162,7 +162,7 @@ def test_the_terminal_pays(phone: Phone, house: StubHouse, network: Network) -> 
 
 
 def test_the_page_shows_two_phones_and_loads_only_from_here(base: str, house: StubHouse) -> None:
-    answer = requests.get(f"{base}/?phones=0712000003,0712000004", timeout=5)
+    answer = requests.get(f"{base}/?phones=0712000003,0712000004", timeout=20)
     assert answer.text.count('class="seat" data-phone="07120000') == 2
     assert "*384*7#" in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -171,4 +171,4 @@ def test_the_page_shows_two_phones_and_loads_only_from_here(base: str, house: St
     assert [part for part in parts if not part.startswith(here)] == []
     for part in parts:
         if not part.startswith("data:"):
-            assert requests.get(base + part, timeout=5).status_code == 200
+            assert requests.get(base + part, timeout=20).status_code == 200

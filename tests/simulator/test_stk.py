@@ -222,20 +222,20 @@ def test_tokens(merchant: Merchant, base: str, network: Network) -> None:
 def test_who_may_have_a_token(base: str) -> None:
     url = f"{base}/oauth/v1/generate"
     right = (TOLD.consumer_key, TOLD.consumer_secret)
-    minted = requests.get(f"{url}?grant_type=client_credentials", auth=right, timeout=5)
+    minted = requests.get(f"{url}?grant_type=client_credentials", auth=right, timeout=20)
     assert minted.json()["expires_in"] == "3599"
-    wrong = requests.get(f"{url}?grant_type=client_credentials", auth=("a", "b"), timeout=5)
+    wrong = requests.get(f"{url}?grant_type=client_credentials", auth=("a", "b"), timeout=20)
     assert (wrong.status_code, wrong.text) == (400, "")
-    assert error(requests.get(url, auth=right, timeout=5))[1] == "400.008.02"
-    bare = requests.get(f"{url}?grant_type=client_credentials", timeout=5)
+    assert error(requests.get(url, auth=right, timeout=20))[1] == "400.008.02"
+    bare = requests.get(f"{url}?grant_type=client_credentials", timeout=20)
     assert error(bare)[1] == "400.008.01"
 
 
 def test_wrong_paths_and_methods(base: str) -> None:
     push = f"{base}/mpesa/stkpush/v1/processrequest"
-    assert error(requests.get(push, timeout=5)) == (405, "405.001", "GET Method Not Allowed")
-    assert error(requests.post(f"{base}/mpesa/stk", timeout=5))[1] == "404.001.01"
-    assert error(requests.post(push, json={}, timeout=5))[1] == "404.001.04"
+    assert error(requests.get(push, timeout=20)) == (405, "405.001", "GET Method Not Allowed")
+    assert error(requests.post(f"{base}/mpesa/stk", timeout=20))[1] == "404.001.01"
+    assert error(requests.post(push, json={}, timeout=20))[1] == "404.001.04"
 
 
 def test_no_prompt_no_pin(phone: Phone) -> None:
