@@ -20,6 +20,8 @@ MOMENTS = {
 }  # fmt: skip
 PAYOUTS = {"payout", "payouts"}
 PHONES = {"phone", "old_phone", "payer", "to"}
+ROWS = {"id": "name", "customer": "phone"}  # and what tells of the same row
+CALLED = {"was": "until now"}
 
 
 def kes(cents: int) -> str:
@@ -83,10 +85,6 @@ def facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     told = {name: value for name, value in content.items() if ROWS.get(name) not in content}
     return [(CALLED.get(name) or words(name), fact(name, value)) for name, value in told.items()]
-
-
-ROWS = {"id": "name", "customer": "phone"}
-CALLED = {"was": "until now"}
 
 
 def fact(name: str, value: Any) -> str:
