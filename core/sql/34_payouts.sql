@@ -52,6 +52,35 @@ BEGIN
   END IF;
 END $$;
 
+-- It was so: M-PESA's receipt is kept, and its money goes from the disputed account to the one that
+-- M-PESA paid it from, with M-PESA's charge where it took one. False where the receipt has become
+-- something else's meanwhile: nothing is moved.
+CREATE OR REPLACE FUNCTION incident_booked(
+  p_told payout_incident, p_key uuid, p_charged boolean
+) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  late_key uuid := ledger_key(p_key, 'late:' || p_told.receipt);
+  through bigint := ledger_account(10::smallint, NULL, NULL, p_told.shortcode);
+  moved bigint;
+BEGIN
+  INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, payout_id,
+                             account_id, event_at, created_at, confirmed_at, confirmed_by)
+  VALUES (p_told.receipt, 2, p_told.shortcode, p_told.amount, p_told.source, p_told.customer_id,
+          CASE WHEN p_told.kind = 1 THEN p_told.payout_id END, through, p_told.event_at, app_now(),
+          app_now(), p_told.source)
+  ON CONFLICT (receipt) DO NOTHING;
+  IF NOT FOUND THEN RETURN false; END IF;
+  moved := ledger_move(late_key, 22::smallint, ledger_account(27::smallint, NULL, NULL, NULL),
+                       through, p_told.amount, p_told.key, p_told.payout_id, p_told.event_at);
+  UPDATE mpesa_receipt SET transfer_id = moved WHERE receipt = p_told.receipt;
+  IF p_charged THEN
+    PERFORM payout_charge(late_key, coalesce(p_told.payout_id, p_told.refund_id), through,
+                          p_told.amount, p_told.key, p_told.event_at);
+  END IF;
+  RETURN true;
+END $$;
+
 -- M-PESA says that a payout was paid whose money is not there any more. What it paid (and the tax on
 -- it, where that went back too) goes from the wallet to the disputed account, and what the wallet
 -- does not have is owed. Verdicts: 'incident', 'known' (this receipt was told before), 'conflict'
@@ -132,9 +161,6 @@ DECLARE
   told payout_incident;
   owed refund;
   verdict text;
-  through bigint;
-  moved bigint;
-  late_key uuid;
   moment timestamptz := app_now();
 BEGIN
   SELECT f.* INTO STRICT owed FROM refund f JOIN payout_incident i ON i.refund_id = f.id
@@ -159,20 +185,8 @@ BEGIN
       RETURN 'corrected';
     END IF;
   END IF;
-  through := ledger_account(10::smallint, NULL, NULL, told.shortcode);
-  INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, account_id,
-                             event_at, created_at, confirmed_at, confirmed_by)
-  VALUES (told.receipt, 2, told.shortcode, told.amount, told.source, told.customer_id, through,
-          told.event_at, moment, moment, told.source)
-  ON CONFLICT (receipt) DO NOTHING;
-  IF NOT FOUND THEN RETURN 'conflict'; END IF;
-  late_key := ledger_key(owed.key, 'late:' || told.receipt);
-  moved := ledger_move(late_key, 22::smallint, ledger_account(27::smallint, NULL, NULL, NULL),
-                       through, told.amount, told.key, NULL, told.event_at);
-  UPDATE mpesa_receipt SET transfer_id = moved WHERE receipt = told.receipt;
-  IF owed.method = 2 THEN  -- a reversal is free, a payment is not
-    PERFORM payout_charge(late_key, owed.id, through, told.amount, told.key, told.event_at);
-  END IF;
+  -- A reversal is free, a payment is not.
+  IF NOT incident_booked(told, owed.key, owed.method = 2) THEN RETURN 'conflict'; END IF;
   UPDATE payout_incident SET state = 2, ended_at = moment WHERE id = p_incident;
   RETURN 'corrected';
 END $$;
@@ -186,9 +200,6 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS 
 DECLARE
   told payout_incident;
   owed payout;
-  late_key uuid;
-  through bigint;
-  moved bigint;
   aside bigint := ledger_account(27::smallint, NULL, NULL, NULL);
   moment timestamptz := app_now();
 BEGIN
@@ -206,19 +217,7 @@ BEGIN
     RETURN 'dismissed';
   END IF;
 
-  late_key := ledger_key(owed.key, 'late:' || told.receipt);
-  through := ledger_account(10::smallint, NULL, NULL, told.shortcode);
-  INSERT INTO mpesa_receipt (receipt, direction, shortcode, amount, source, customer_id, payout_id,
-                             account_id, event_at, created_at, confirmed_at, confirmed_by)
-  VALUES (told.receipt, 2, told.shortcode, told.amount, told.source, owed.customer_id,
-          CASE WHEN told.kind = 1 THEN owed.id END, through, told.event_at, moment, moment,
-          told.source)
-  ON CONFLICT (receipt) DO NOTHING;
-  IF NOT FOUND THEN RETURN 'conflict'; END IF;
-  moved := ledger_move(late_key, 22::smallint, aside, through, told.amount, told.key, owed.id,
-                       told.event_at);
-  UPDATE mpesa_receipt SET transfer_id = moved WHERE receipt = told.receipt;
-  PERFORM payout_charge(late_key, owed.id, through, told.amount, told.key, told.event_at);
+  IF NOT incident_booked(told, owed.key, true) THEN RETURN 'conflict'; END IF;
   IF told.tax > 0 THEN
     PERFORM ledger_move(ledger_key(owed.key, 'withholding'), 10::smallint, aside,
                         ledger_account(24::smallint, NULL, NULL, NULL), told.tax, told.key,

@@ -43,6 +43,7 @@ DOWN = (
     "DROP FUNCTION IF EXISTS receipt_reverse(text, text, smallint, timestamptz, boolean)",
     "DROP FUNCTION IF EXISTS receipt_restore(text, smallint)",
     "DROP FUNCTION IF EXISTS incident_thaw(payout_incident)",
+    "DROP FUNCTION IF EXISTS incident_booked(payout_incident, uuid, boolean)",
     "DELETE FROM payout_incident WHERE kind = 3",
     """
     ALTER TABLE payout_incident
