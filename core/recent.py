@@ -49,6 +49,11 @@ def payout(tx: Session, customer_id: int) -> PayoutLine | None:
     )
 
 
+def standing(tx: Session, payout_id: int) -> Standing:
+    """How one payout stands, be it a part of more."""
+    return _state([tx.get_one(Payout, payout_id)])
+
+
 def in_doubt(tx: Session, customer_id: int) -> Cents:
     """What has left for the customer's M-PESA, and M-PESA has not said whether it came."""
     doubted = select(func.sum(Payout.amount)).where(

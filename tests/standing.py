@@ -12,6 +12,7 @@ from core.config import Config
 from core.runtime import Runtime
 
 FEW = 4  # a worker's own database, and those that single tests ask for beside it
+PATIENT = 10.0  # seconds for Redis, which a busy machine may let stand a moment in a test
 MANY = 8  # connections; more come of a crowd of threads, and the next test has none
 
 _engines: dict[str, Engine] = {}
@@ -26,7 +27,9 @@ def built(config: Config) -> Runtime:
     _engines[known] = engine
     while len(_engines) > FEW:
         _engines.pop(next(iter(_engines))).dispose()
-    return wsgi.build(config, engine)
+    rt = wsgi.build(config, engine)
+    rt.redis.connection_pool.connection_kwargs["socket_timeout"] = PATIENT
+    return rt
 
 
 def ended(rt: Runtime) -> None:

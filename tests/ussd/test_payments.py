@@ -86,6 +86,7 @@ def test_the_last_withdrawal_says_how_it_stands(
     doubted = "KES 300 on its way to M-PESA, we are checking"
     for way in ("", "4", "6"):
         phone.dial(way).sees(doubted)
+    phone.dial("6*1").press("1").sees("Withdrawal of KES 300", "we are checking it with M-PESA")
     mpesa.post(rt, "b2c_result", mpesa.payout_result(request))
     phone.dial("").sees_not("checking")
     phone.dial("4").sees("01 Last: KES 300, sent").press("01").sees("receipt SKP1PAYOUT")

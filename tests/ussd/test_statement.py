@@ -33,7 +33,7 @@ def test_every_line_opens_its_detail(phone: Handset, busy: None) -> None:
         (2, "M-PESA receipt QAB1234567. Balance after it KES 1,655."),
         (3, "KES 80"),
         (4, "Back to wallet, KES 60. Balance after it KES 1,565"),
-        (5, "KES 70 is on its way to your M-PESA."),
+        (5, "on its way to your M-PESA."),
         (6, "KES 60 did not reach your M-PESA. This number is not registered for M-PESA. It is"),
         (7, "Bet 3: KES 50 on Yes"),
         (8, "won"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core import deposits, keys, messages, statement
+from core import deposits, keys, messages, recent, statement
 from core.effects import Recalled
 from core.errors import Refusal
 from core.say import NAIROBI
@@ -89,7 +89,7 @@ def move(visit: Visit) -> Menu:
         raise Refusal("ussd.statement_none")
     facts = _facts(visit, line)
     if line.kind is Kind.PAYOUT and line.word == "payout":
-        return Menu(visit.say(f"ussd.entry_payout_{line.state}", **facts), [], idle=True)
+        return Menu(_sent_away(visit, line, facts), [], idle=True)
     if line.receipt is not None:
         return Menu(visit.say("ussd.entry_receipt", **facts), [], idle=True)
     return Menu(visit.say("ussd.entry", **facts), [], idle=True)
@@ -162,6 +162,16 @@ def _detail(line: Line) -> Link:
     if line.bet is not None:
         return link(bets.detail, bet=line.bet)
     return link(deposit, deposit=line.ref) if line.seq is None else link(move, seq=line.seq)
+
+
+def _sent_away(visit: Visit, line: Line, facts: dict[str, Any]) -> str:
+    """How a payout stands, which nobody is told is on its way while that is in doubt."""
+    if line.state is not State.WAITING:
+        return visit.say(f"ussd.entry_payout_{line.state}", **facts)
+    assert line.ref is not None, "a payout moved it"
+    stands = recent.standing(visit.tx, line.ref)
+    facts |= {"receipt": line.receipt or "-"}  # it may have arrived since the line was read
+    return visit.say(f"money.withdrawal_{stands}", **facts)
 
 
 def _facts(visit: Visit, line: Line) -> dict[str, Any]:
