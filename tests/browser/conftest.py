@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import visit
 from tests.browser.house import House, open_house
@@ -37,6 +37,7 @@ def browser() -> Iterator[Browser]:
     if found is None:
         pytest.exit("Chromium is missing: apt-get install chromium", returncode=1)
     # Chromium keeps its sandbox for whoever may have one; it refuses to give root one.
+    expect.set_options(timeout=visit.CLICK)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found, chromium_sandbox=os.getuid() != 0
