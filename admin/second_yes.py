@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from flask import abort
 from sqlalchemy.orm import Session
 
 from admin import looks
@@ -32,7 +33,7 @@ from core.config import Config
 from core.errors import Refusal
 from core.markets import Market
 from core.payments import PayoutState
-from core.proposals import Proposal
+from core.proposals import Proposal, ProposalState
 from core.rights import Right
 from core.staff import Staff
 
@@ -82,11 +83,38 @@ def right(proposal: Proposal) -> Right:
     return FAMILIES[find(proposal).family]
 
 
+def approve(tx: Session, number: int, family: str, *, seen_hash: str, by: Staff) -> Came:
+    """Do what was proposed under this number. 404 where there is none of this family."""
+    found = _undecided(tx, number, family)
+    return find(found).approve(tx, found, _yes(by, seen_hash))
+
+
+def refuse(tx: Session, number: int, family: str, *, reason: str, by: Staff) -> None:
+    """Say no to it, or take it back. 404 where there is none of this family."""
+    found = _undecided(tx, number, family)
+    find(found).refuse(tx, found, _yes(by, ""), reason)
+
+
 def may_approve(waiting: Waiting, member: Staff) -> bool:
     """Whether this person could be the second one."""
     proposal = waiting.proposal
     own, allowed = proposal.proposed_by == member.id, rights.may(member.role, right(proposal))
     return allowed and not own and not waiting.lapsed
+
+
+def _undecided(tx: Session, number: int, family: str) -> Proposal:
+    """What can still be decided, where the right that was asked is the right one."""
+    found = tx.get(Proposal, number)
+    if found is None or find(found).family != family:
+        abort(404)
+    if found.state != ProposalState.PENDING:
+        raise Refusal("staff.proposal_over")
+    return found
+
+
+def _yes(by: Staff, seen_hash: str) -> Yes:
+    rt = runtime.current()
+    return Yes(seen_hash=seen_hash, by=by, now=rt.now(), config=rt.config)
 
 
 def _about(proposal: Proposal) -> str:

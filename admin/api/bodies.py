@@ -88,10 +88,22 @@ class Void(Body):
     source: Source
 
 
+class AnotherResult(Result):
+    """Who won after all; bets that were too late for the wrong result may count again."""
+
+    drop_cut_off: bool = False
+
+
 class Approval(Body):
     """The hash of what was seen."""
 
     hash: Hash
+
+
+class Refusal(Body):
+    """Why not."""
+
+    reason: Source
 
 
 NOTHING = TypeAdapter(Nothing)
@@ -100,7 +112,14 @@ RESULT: TypeAdapter[Result | Void] = TypeAdapter(
         Annotated[Result, Tag("result")] | Annotated[Void, Tag("void")], Discriminator(_ending)
     ]
 )
+CORRECTION: TypeAdapter[AnotherResult | Void] = TypeAdapter(
+    Annotated[
+        Annotated[AnotherResult, Tag("result")] | Annotated[Void, Tag("void")],
+        Discriminator(_ending),
+    ]
+)
 APPROVAL = TypeAdapter(Approval)
+REFUSAL = TypeAdapter(Refusal)
 
 
 def read(form: TypeAdapter[T]) -> T:

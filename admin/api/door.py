@@ -57,6 +57,10 @@ class Payout(Market):
     regex = "[1-9][0-9]{0,17}"
 
 
+class Proposal(Payout):
+    """A proposal's number in a path."""
+
+
 class Phone(BaseConverter):
     """A phone number in a path, whole."""
 
@@ -66,7 +70,9 @@ class Phone(BaseConverter):
 @bp.record_once
 def know_paths(state: BlueprintSetupState) -> None:
     """Teach the application what these paths hold."""
-    state.app.url_map.converters |= {"market": Market, "payout": Payout, "phone": Phone}
+    state.app.url_map.converters |= {
+        "market": Market, "payout": Payout, "proposal": Proposal, "phone": Phone,
+    }  # fmt: skip
 
 
 def view(method: str, rule: str, right: Right | None) -> Callable[[View], View]:

@@ -1,16 +1,18 @@
-"""Markets over the API: a result proposed and approved, and how far its settlement is."""
+"""Markets over the API: how one ends, proposed and decided, and how far its settlement is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Response, jsonify
 from sqlalchemy.orm import Session
 
 from admin.api import acts, bodies, problems
-from admin.api.bodies import Result
+from admin.api.bodies import AnotherResult, Result, Void
 from admin.api.door import view
 from admin.commands import verdicts
-from core import decisions, proposed, runtime, under_way
+from core import corrections, decisions, proposed, runtime, under_way
+from core.previews import Preview
 from core.proposals import Proposal
 from core.proposed import Picks
 from core.rights import Right
@@ -29,34 +31,16 @@ AS_THEY_ARE = (
 @view("POST", f"{MARKET}/proposal", Right.RESULT_PROPOSE)
 def propose(code: int) -> tuple[Response, int]:
     """Put a result, or a void, before a second person, and say what it would do."""
-    asked, rt = bodies.read(bodies.RESULT), runtime.current()
-    result = asked if isinstance(asked, Result) else None
+    asked = bodies.read(bodies.RESULT)
+    return _put(code, asked, "market propose", decisions.propose)
 
-    def work(tx: Session, by: Staff) -> tuple[Proposal, Mapping[str, Any]]:
-        put, seen = decisions.propose(
-            tx,
-            code,
-            winners=result.winners if result else (),
-            effective_close=result.effective_close if result else None,
-            source=asked.source,
-            by=by,
-            now=rt.now(),
-            config=rt.config,
-        )
-        return put, verdicts.facts(seen, proposed.verdict(tx, seen.content))
 
-    put, facts = acts.act(
-        "market propose", f"market:{code}", work, lambda done: {"hash": done[0].content_hash}
-    )
-    told = {
-        "code": code,
-        "act": put.act.removeprefix("market."),
-        "hash": put.content_hash,
-        "source": put.note,
-        "expires_at": put.expires_at.isoformat(),
-        "preview": _preview(facts),
-    }
-    return jsonify(told), 201
+@view("POST", f"{MARKET}/correction", Right.RESULT_PROPOSE)
+def correct(code: int) -> tuple[Response, int]:
+    """Put another end of a settled market before a second person, and say what it would do."""
+    asked = bodies.read(bodies.CORRECTION)
+    drop = isinstance(asked, AnotherResult) and asked.drop_cut_off
+    return _put(code, asked, "market correct", partial(corrections.propose, drop_cut_off=drop))
 
 
 @view("GET", f"{MARKET}/proposal", Right.READ)
@@ -94,6 +78,18 @@ def approve(code: int) -> tuple[Response, int]:
     return jsonify(code=code, settlement=opened.id, due_at=opened.due_at.isoformat()), 201
 
 
+@view("POST", f"{MARKET}/refusal", Right.RESULT_APPROVE)
+def refuse(code: int) -> tuple[Response, int]:
+    """Say no to what is proposed, or take it back: the market is again what it was before."""
+    asked, rt = bodies.read(bodies.REFUSAL), runtime.current()
+
+    def work(tx: Session, by: Staff) -> None:
+        decisions.refuse(tx, code, by=by, now=rt.now(), reason=asked.reason)
+
+    acts.act("market refuse", f"market:{code}", work, lambda _: {"reason": asked.reason})
+    return jsonify(code=code, state="refused"), 201
+
+
 @view("GET", f"{MARKET}/settlement", Right.READ)
 def settlement(code: int) -> Response:
     """How far the newest settlement is."""
@@ -101,6 +97,42 @@ def settlement(code: int) -> Response:
     if found is None:
         return problems.problem(404, "http.no_settlement", f"Market {code} has no settlement.")
     return jsonify(_progress(code, found))
+
+
+def _put(
+    code: int,
+    asked: Result | Void,
+    action: str,
+    verb: Callable[..., tuple[Proposal, Preview]],
+) -> tuple[Response, int]:
+    """Propose an end by `verb`, and show what was proposed."""
+    result, rt = asked if isinstance(asked, Result) else None, runtime.current()
+
+    def work(tx: Session, by: Staff) -> tuple[Proposal, Mapping[str, Any]]:
+        put, seen = verb(
+            tx,
+            code,
+            winners=result.winners if result else (),
+            effective_close=result.effective_close if result else None,
+            source=asked.source,
+            by=by,
+            now=rt.now(),
+            config=rt.config,
+        )
+        return put, verdicts.facts(seen, proposed.verdict(tx, seen.content))
+
+    put, facts = acts.act(
+        action, f"market:{code}", work, lambda done: {"hash": done[0].content_hash}
+    )
+    told = {
+        "code": code,
+        "act": put.act.removeprefix("market."),
+        "hash": put.content_hash,
+        "source": put.note,
+        "expires_at": put.expires_at.isoformat(),
+        "preview": _preview(facts),
+    }
+    return jsonify(told), 201
 
 
 def _preview(facts: Mapping[str, Any]) -> Mapping[str, Any]:

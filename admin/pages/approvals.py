@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from admin import fields, frame, looks, queries, second_yes
 from admin.commands import verdicts
 from admin.frame import NUMBER, page
-from admin.second_yes import Came, Yes
+from admin.second_yes import Came
 from core import proposed, runtime, withdrawn_outcomes
 from core.errors import Refusal
 from core.markets import Market
@@ -43,8 +43,7 @@ def _approve(family: str, proposal_id: int) -> Response:
     seen = fields.text("hash", longest=64)
 
     def work(tx: Session, member: Staff) -> Came:
-        found = _of_family(tx, proposal_id, family)
-        return second_yes.find(found).approve(tx, found, _yes(member, seen))
+        return second_yes.approve(tx, proposal_id, family, seen_hash=seen, by=member)
 
     return frame.done(frame.act(work).sentence, "approvals_show", proposal_id=proposal_id)
 
@@ -53,8 +52,7 @@ def _refuse(family: str, proposal_id: int) -> Response:
     reason = fields.text("reason", longest=200)
 
     def work(tx: Session, member: Staff) -> None:
-        found = _of_family(tx, proposal_id, family)
-        second_yes.find(found).refuse(tx, found, _yes(member, ""), reason)
+        second_yes.refuse(tx, proposal_id, family, reason=reason, by=member)
 
     frame.act(work)
     return frame.done("Refused.", "approvals_show", proposal_id=proposal_id)
@@ -77,21 +75,6 @@ def _put(family: str, right: Right) -> None:
 
 for _family, _right in second_yes.FAMILIES.items():
     _put(_family, _right)
-
-
-def _yes(member: Staff, seen: str) -> Yes:
-    rt = runtime.current()
-    return Yes(seen_hash=seen, by=member, now=rt.now(), config=rt.config)
-
-
-def _of_family(tx: Session, proposal_id: int, family: str) -> Proposal:
-    """A proposal that can still be decided, where the right that was asked is the right one."""
-    found = tx.get(Proposal, proposal_id)
-    if found is None or second_yes.find(found).family != family:
-        abort(404)
-    if found.state != ProposalState.PENDING:
-        raise Refusal("staff.proposal_over")
-    return found
 
 
 def _shown(tx: Session, proposal_id: int) -> dict[str, Any]:

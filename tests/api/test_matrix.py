@@ -1,14 +1,12 @@
 """Every route of the API with every role: who may, by the one table; a look changes nothing."""
 
-import re
-
 import pytest
 from sqlalchemy import text
 
 from core import rights
 from core.staff import Role
 from tests import games, standing
-from tests.api.programs import API
+from tests.api.programs import API, place
 
 OWN = (
     "api_nonce", "api_key", "audit_line", "audit_head", "staff_access", "staff_again", "staff_door",
@@ -24,7 +22,7 @@ def routes(rt):
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")]
     wanted = [(rule, app.view_functions[rule.endpoint].right) for rule in rules]
     return [
-        (method, re.sub(r"<.*?>", "1" * 9, rule.rule).removeprefix(API), right)
+        (method, place(rule).removeprefix(API), right)
         for rule, right in wanted
         if right is not None
         for method in sorted(rule.methods)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi import checks
 from werkzeug.test import Client
 
+from admin import second_yes
 from admin.api import door
 from core import audit, settlement, settling, stamp
 from core.rights import FRESH
@@ -72,11 +73,19 @@ ENDINGS = st.fixed_dictionaries({"void": st.just(True), "source": st.just("FKF")
         }
     )
 )
+REASON = st.just({"reason": "not so"})
+OF_FAMILY = "/approvals/{family}/{proposal}"
 ACTS = st.one_of(
     st.tuples(st.just("/markets/{code}/proposal"), st.just("POST"), CODES, ENDINGS),
     st.tuples(st.just("/markets/{code}/approval"), st.just("POST"), CODES, st.none()),
     st.tuples(st.just("/markets/{code}/proposal"), st.just("GET"), CODES, st.none()),
     st.tuples(st.just("/markets/{code}/settlement"), st.just("GET"), CODES, st.none()),
+    st.tuples(st.just("/markets/{code}/correction"), st.just("POST"), CODES, ENDINGS),
+    st.tuples(st.just("/markets/{code}/refusal"), st.just("POST"), CODES, REASON),
+    st.tuples(st.just("/approvals"), st.just("GET"), st.just(0), st.none()),
+    st.tuples(st.just("/approvals/{proposal}"), st.just("GET"), NUMBERS, st.none()),
+    st.tuples(st.just(f"{OF_FAMILY}/approval"), st.just("POST"), NUMBERS, st.none()),
+    st.tuples(st.just(f"{OF_FAMILY}/refusal"), st.just("POST"), NUMBERS, REASON),
     st.tuples(st.just("/payouts/{payout}/retry"), st.just("POST"), NUMBERS, st.just({})),
     st.tuples(st.just("/payouts/retry-failed"), st.just("POST"), st.just(0), st.just({})),
     st.tuples(st.just("/payments"), st.just("GET"), st.just(0), st.none()),
@@ -104,12 +113,17 @@ def test_whatever_two_people_do_with_real_things_is_answered_as_described(
     def act(asked, desk, meanwhile):
         path, method, number, body = asked
         if path.endswith("approval"):
-            body = {"hash": seen.get(number, "0" * 64)}
-        where = programs.API + path.format(code=number, payout=number, number=number)
+            about = ("proposal", number) if path.startswith(OF_FAMILY) else number
+            body = {"hash": seen.get(about, "0" * 64)}
+        told = {"code": number, "payout": number, "number": number, "proposal": number}
+        where = programs.API + path.format(family="results", **told)
         answer = desks[desk].open(where, method=method, json=body)
         schema[path][method].validate_response(answer)
         if method == "GET" and path.endswith("proposal") and answer.status_code == 200:
             seen[number] = answer.get_json()["hash"]
+        if path == "/approvals" and answer.status_code == 200:
+            for one in answer.get_json()["approvals"]:
+                seen["proposal", one["proposal"]] = one["hash"]
         elsewhere(rt, daraja, amina, meanwhile)
 
     act()
@@ -138,9 +152,8 @@ def test_nothing_is_answered_without_a_signature(client, rt):
     app = standing.application(rt)
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("api.") and rule.endpoint != "api.openapi":
-            path = re.sub(r"<.*?>", "1" * 9, rule.rule)
             for method in rule.methods:
-                answer = client.open(path, method=method)
+                answer = client.open(programs.place(rule), method=method)
                 assert answer.status_code == 401, rule
 
 
@@ -170,6 +183,13 @@ def test_it_says_which_acts_want_a_second_factor(client, rt):
             assert ("Totp" in wanted) == (right in FRESH), rule
             assert ("Signature" in wanted) == (right is not None), rule
             assert set(told["responses"]) >= ({"401", "403", "429"} if right else set())
+
+
+def test_it_names_every_family_of_acts(client):
+    described = client.get(OPENAPI).get_json()["components"]
+    told = described["schemas"]["AnyProposal"]["properties"]["family"]["enum"]
+    assert set(told) == set(second_yes.FAMILIES)
+    assert described["parameters"]["Family"]["schema"]["enum"] == told
 
 
 def _path(rule):
