@@ -148,11 +148,20 @@ def _balances(value: Sequence[Sequence[Any]]) -> str:
     )
 
 
+def _changes(value: Mapping[str, Mapping[str, str]]) -> str:
+    """Settings by name, with digests of what is to be and what is, for they may be secret."""
+    return ", ".join(
+        f"{name.upper()}: {short(one['to'])} instead of {short(one['from'])}"
+        for name, one in value.items()
+    )
+
+
 # Facts of which the whole is to be read.
 WHOLE: Mapping[str, Callable[[Any], str]] = {
     "rates": _rates,
     "bands": _bands,
     "lines": _balances,
+    "changes": _changes,
 }
 
 FILTERS: Mapping[str, Callable[..., str]] = {
@@ -165,5 +174,6 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "share": share,
     "words": words,
     "masked": masked,
+    "unnumbered": audit.masked,
     "short": short,
 }

@@ -21,6 +21,7 @@ from core.staff import Staff
 from core.status_queries import StatusQuery
 
 SHOWN = 50  # lines of a list on one page
+MOST_WAITING = 200  # proposals of one look
 FOUND = 10  # of each kind by a search
 FIRST = 3  # characters from which a search looks into questions
 
@@ -36,9 +37,9 @@ class Waiting:
 
 
 def waiting(tx: Session, *, now: datetime) -> list[Waiting]:
-    """Everything that waits for a second person, what lapses first before the rest."""
+    """What waits for a second person, what lapses first before the rest: one more than is shown."""
     found = _proposals().where(Proposal.state == ProposalState.PENDING)
-    rows = tx.execute(found.order_by(Proposal.expires_at, Proposal.id).limit(4 * SHOWN))
+    rows = tx.execute(found.order_by(Proposal.expires_at, Proposal.id).limit(MOST_WAITING + 1))
     return [_waiting(row, now) for row in rows]
 
 

@@ -79,20 +79,23 @@ def title(waiting: Waiting) -> str:
 
 
 def right(proposal: Proposal) -> Right:
-    """What it takes to say yes or no to it."""
-    return FAMILIES[find(proposal).family]
+    """What it takes to say yes to it."""
+    return rights.second(FAMILIES[find(proposal).family])
 
 
 def approve(tx: Session, number: int, family: str, *, seen_hash: str, by: Staff) -> Came:
     """Do what was proposed under this number. 404 where there is none of this family."""
     found = _undecided(tx, number, family)
-    return find(found).approve(tx, found, _yes(by, seen_hash))
+    came = find(found).approve(tx, found, _yes(by, seen_hash))
+    _was_this_one(tx, found, ProposalState.APPROVED, by)
+    return came
 
 
 def refuse(tx: Session, number: int, family: str, *, reason: str, by: Staff) -> None:
     """Say no to it, or take it back. 404 where there is none of this family."""
     found = _undecided(tx, number, family)
     find(found).refuse(tx, found, _yes(by, ""), reason)
+    _was_this_one(tx, found, ProposalState.REFUSED, by)
 
 
 def may_approve(waiting: Waiting, member: Staff) -> bool:
@@ -110,6 +113,14 @@ def _undecided(tx: Session, number: int, family: str) -> Proposal:
     if found.state != ProposalState.PENDING:
         raise Refusal("staff.proposal_over")
     return found
+
+
+def _was_this_one(tx: Session, found: Proposal, state: ProposalState, by: Staff) -> None:
+    """Verbs decide what waits about a thing, and that may be another by now than this number."""
+    tx.flush()
+    tx.refresh(found)
+    if (found.state, found.decided_by) != (state, by.id):
+        raise Refusal("staff.proposal_over")
 
 
 def _yes(by: Staff, seen_hash: str) -> Yes:
@@ -141,6 +152,8 @@ def _market(tx: Session, proposal: Proposal, yes: Yes) -> Came:
     run = decisions.approve(
         tx, code, seen_hash=yes.seen_hash, by=yes.by, now=yes.now, config=yes.config, about=about
     )
+    if proposal.act == withdrawn_outcomes.ACT:
+        return Came(f"Bets on that outcome of market {code} go back, and nobody can bet on it.")
     return Came(f"Market {code} will be settled from {looks.when(run.due_at)} on.")
 
 
@@ -300,18 +313,19 @@ def _no(tx: Session, proposal: Proposal, yes: Yes, reason: str) -> None:
     proposals.refuse(waiting, by=yes.by.id, now=yes.now)
 
 
+# What it takes to propose acts of each, and to take one's own back.
 FAMILIES: Mapping[str, Right] = {
-    "results": Right.RESULT_APPROVE,
-    "payouts": Right.PAYOUT_APPROVE,
-    "suspense": Right.SUSPENSE_APPROVE,
-    "treasury": Right.TREASURY_APPROVE,
-    "adjustments": Right.ADJUST_APPROVE,
-    "levies": Right.LEVY_APPROVE,
-    "days": Right.DAY_APPROVE,
-    "statements": Right.STATEMENT_APPROVE,
-    "staff": Right.STAFF_APPROVE,
-    "credentials": Right.CREDENTIALS_APPROVE,
-    "environment": Right.ENVIRONMENT_APPROVE,
+    "results": Right.RESULT_PROPOSE,
+    "payouts": Right.PAYOUT_PROPOSE,
+    "suspense": Right.SUSPENSE_PROPOSE,
+    "treasury": Right.TREASURY_PROPOSE,
+    "adjustments": Right.ADJUST_PROPOSE,
+    "levies": Right.LEVY_PROPOSE,
+    "days": Right.DAY_PROPOSE,
+    "statements": Right.STATEMENT_PROPOSE,
+    "staff": Right.STAFF_PROPOSE,
+    "credentials": Right.CREDENTIALS_PROPOSE,
+    "environment": Right.ENVIRONMENT_PROPOSE,
 }
 ACTS: Mapping[str, Act] = {
     decisions.RESULT: Act("Result", "results", _market, _no_market),

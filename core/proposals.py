@@ -116,13 +116,15 @@ def approve(
     """The second yes. `content` is the act as it would be done now, made afresh by the caller.
 
     Raises Refusal when the approver is the proposer, saw something else, or the thing has changed;
-    and when the proposer has left, who may be back under another name, or may not propose it now.
+    when the proposer has left, who may be back under another name, or may not propose it now; and
+    when the approver has left or may not approve it any more.
     """
     if proposal.state != ProposalState.PENDING or proposal.expires_at <= now:
         raise Refusal("staff.proposal_over")
     if by == proposal.proposed_by:
         raise Refusal("staff.own_proposal")
     _check_proposer(tx, proposal)
+    _check_approver(tx, proposal, by)
     if not seen_hash == proposal.content_hash == content_hash(content):
         raise Refusal("staff.content_changed")
     _decide(proposal, ProposalState.APPROVED, by=by, now=now)
@@ -155,6 +157,14 @@ def _check_proposer(tx: Session, proposal: Proposal) -> None:
         raise Refusal("staff.proposer_gone")
     if not rights.may(proposer.role, rights.PROPOSES[proposal.act]):
         raise Refusal("staff.proposer_may_not", name=proposer.name, role=proposer.role)
+
+
+def _check_approver(tx: Session, proposal: Proposal, by: int) -> None:
+    """The second is asked again too: they may have left while their yes waited for its turn."""
+    approver = tx.get_one(Staff, by, populate_existing=True)
+    if not approver.active:
+        raise Refusal("staff.session_over")
+    rights.require(approver, rights.second(rights.PROPOSES[proposal.act]))
 
 
 def _decide(proposal: Proposal, state: ProposalState, *, by: int, now: datetime) -> None:

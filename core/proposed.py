@@ -36,6 +36,7 @@ class Verdict:
 class Proposed:
     """What waits for its second yes; from `expires_at` on nobody can give it any more."""
 
+    number: int
     act: str  # result, void, correction or withdrawal
     content: Mapping[str, Any]
     hash: str
@@ -59,6 +60,7 @@ def about(tx: Session, market_id: int) -> Proposed | None:
         return None
     found: Proposal = row.Proposal
     return Proposed(
+        number=found.id,
         act=found.act.removeprefix("market."),
         content=found.content,
         hash=found.content_hash,

@@ -140,6 +140,11 @@ READS = frozenset(
 )
 
 
+def second(first: Right) -> Right:
+    """What it takes to say the second yes to what `first` may propose."""
+    return Right[first.name.replace("_PROPOSE", "_APPROVE")]
+
+
 def may(role: Role | str, right: Right) -> bool:
     """Whether somebody of this role has the right."""
     return role in ROLES[right]

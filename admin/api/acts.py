@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core import audit, runtime
+from core.errors import Refusal
 from core.staff import Staff
 
 T = TypeVar("T")
@@ -28,7 +29,10 @@ def act(
 
     def done(tx: Session) -> T:
         tx.info[audit.CHANNEL] = CHANNEL
-        result = work(tx, tx.get_one(Staff, g.member.id))
+        member = tx.get_one(Staff, g.member.id)
+        if not member.active:
+            raise Refusal("staff.api_denied", why="left")
+        result = work(tx, member)
         told = {"key": g.key.id, **facts(result)}
         audit.note(tx, action, by=g.member.id, subject=subject, facts=told, now=rt.now())
         return result

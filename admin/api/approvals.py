@@ -11,7 +11,7 @@ from admin.api import acts, bodies
 from admin.api.door import view
 from admin.queries import Waiting
 from admin.second_yes import Came
-from core import runtime
+from core import audit, rights, runtime
 from core.proposals import ProposalState
 from core.rights import Right
 from core.staff import Staff
@@ -24,8 +24,13 @@ Answer = tuple[Response, int]
 def waits() -> Response:
     """Everything that waits, what lapses first before the rest."""
     now = runtime.current().now()
-    found = acts.read(lambda tx: [_told(tx, one) for one in queries.waiting(tx, now=now)])
-    return jsonify(approvals=found)
+
+    def look(tx: Session) -> Mapping[str, Any]:
+        found = queries.waiting(tx, now=now)
+        shown = [_told(tx, one) for one in found[: queries.MOST_WAITING]]
+        return {"approvals": shown, "more": len(found) > len(shown)}
+
+    return jsonify(acts.read(look))
 
 
 @view("GET", f"/approvals/{PROPOSAL}", Right.READ)
@@ -70,9 +75,9 @@ def _put(family: str, right: Right, noun: str, decide: Callable[[str, int], Answ
     view("POST", f"/approvals/<any({family}):family>/{PROPOSAL}/{noun}", right)(decided)
 
 
-for _family, _right in second_yes.FAMILIES.items():
-    _put(_family, _right, "approval", _approve)
-    _put(_family, _right, "refusal", _refuse)
+for _family, _first in second_yes.FAMILIES.items():
+    _put(_family, rights.second(_first), "approval", _approve)
+    _put(_family, _first, "refusal", _refuse)  # the core knows whether it is theirs to say
 
 
 def _subject(proposal: int) -> str:
@@ -86,10 +91,10 @@ def _told(tx: Session, found: Waiting) -> Mapping[str, Any]:
         "proposal": one.id,
         "act": one.act,
         "family": act.family,
-        "title": second_yes.title(found),
+        "title": audit.masked(second_yes.title(found)),
         "market": found.market and found.market.code,
         "hash": one.content_hash,
-        "note": one.note,
+        "note": audit.masked(one.note),
         "by": found.by,
         "at": one.proposed_at.isoformat(),
         "expires_at": one.expires_at.isoformat(),

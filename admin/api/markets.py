@@ -11,7 +11,7 @@ from admin.api import acts, bodies, problems
 from admin.api.bodies import AnotherResult, Result, Void
 from admin.api.door import view
 from admin.commands import verdicts
-from core import corrections, decisions, proposed, runtime, under_way
+from core import audit, corrections, decisions, proposed, runtime, under_way
 from core.previews import Preview
 from core.proposals import Proposal
 from core.proposed import Picks
@@ -49,7 +49,8 @@ def waiting(code: int) -> Response:
     now = runtime.current().now()
     facts = acts.read(lambda tx: verdicts.waiting(tx, code, now))
     withdrawn = facts["act"] == "withdrawal"
-    told = {name: facts[name] for name in ("code", "act", "hash", "source", "by")}
+    told = {name: facts[name] for name in ("proposal", "code", "act", "hash", "by")}
+    told["source"] = audit.masked(facts["source"])
     told |= {name: facts[name].isoformat() for name in ("at", "expires_at")}
     told |= {name: facts[name] for name in ("lapsed", "changed")}
     told["preview"] = None if withdrawn else _preview(facts)
@@ -76,18 +77,6 @@ def approve(code: int) -> tuple[Response, int]:
         lambda done: {"hash": asked.hash, "settlement": done.id},
     )
     return jsonify(code=code, settlement=opened.id, due_at=opened.due_at.isoformat()), 201
-
-
-@view("POST", f"{MARKET}/refusal", Right.RESULT_APPROVE)
-def refuse(code: int) -> tuple[Response, int]:
-    """Say no to what is proposed, or take it back: the market is again what it was before."""
-    asked, rt = bodies.read(bodies.REFUSAL), runtime.current()
-
-    def work(tx: Session, by: Staff) -> None:
-        decisions.refuse(tx, code, by=by, now=rt.now(), reason=asked.reason)
-
-    acts.act("market refuse", f"market:{code}", work, lambda _: {"reason": asked.reason})
-    return jsonify(code=code, state="refused"), 201
 
 
 @view("GET", f"{MARKET}/settlement", Right.READ)
@@ -125,10 +114,11 @@ def _put(
         action, f"market:{code}", work, lambda done: {"hash": done[0].content_hash}
     )
     told = {
+        "proposal": put.id,
         "code": code,
         "act": put.act.removeprefix("market."),
         "hash": put.content_hash,
-        "source": put.note,
+        "source": audit.masked(put.note),
         "expires_at": put.expires_at.isoformat(),
         "preview": _preview(facts),
     }

@@ -51,6 +51,7 @@ def waiting(tx: Session, code: int, now: datetime) -> dict[str, Any]:
         raise Refusal("staff.nothing_proposed", code=code)
     seen = counted(tx, tx.get_one(Market, market_id), found.content)
     return {
+        "proposal": found.number,
         "code": code,
         "act": found.act,
         "by": found.by,

@@ -9,7 +9,7 @@ from admin import fields, frame, looks, queries, second_yes
 from admin.commands import verdicts
 from admin.frame import NUMBER, page
 from admin.second_yes import Came
-from core import proposed, runtime, withdrawn_outcomes
+from core import proposed, rights, runtime, withdrawn_outcomes
 from core.errors import Refusal
 from core.markets import Market
 from core.proposals import Proposal, ProposalState
@@ -58,8 +58,11 @@ def _refuse(family: str, proposal_id: int) -> Response:
     return frame.done("Refused.", "approvals_show", proposal_id=proposal_id)
 
 
-def _put(family: str, right: Right) -> None:
-    """A yes and a no for each family, so that each route wants the one right it is about."""
+def _put(family: str, first: Right) -> None:
+    """A yes and a no for each family, so that each route wants the one right it is about.
+
+    Whoever may propose may ask for a no: the core knows whether it is theirs to say.
+    """
 
     def approve(proposal_id: int) -> Response:
         return _approve(family, proposal_id)
@@ -70,11 +73,12 @@ def _put(family: str, right: Right) -> None:
     for view in (approve, refuse):
         noun = "approval" if view is approve else "refusal"
         view.__name__ = f"{noun}_{family}"
+        right = rights.second(first) if view is approve else first
         page(f"/approvals/{family}/{PROPOSAL}/{noun}", right, methods=("POST",))(view)
 
 
-for _family, _right in second_yes.FAMILIES.items():
-    _put(_family, _right)
+for _family, _first in second_yes.FAMILIES.items():
+    _put(_family, _first)
 
 
 def _shown(tx: Session, proposal_id: int) -> dict[str, Any]:

@@ -1,17 +1,30 @@
 """Whatever two people do, decided over the API: money, people and days, by the same rules."""
 
+import re
+import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from core import adjustments, audit, days, settling, staff_changes
+from admin import queries, second_yes
+from core import (
+    adjustments,
+    audit,
+    days,
+    mpesa_settings,
+    proposals,
+    settling,
+    staff_changes,
+    withdrawn_outcomes,
+)
+from core.errors import Refusal
 from core.markets import Market, Status
 from core.money import Cents
 from core.proposals import Proposal, ProposalState
 from core.say import NAIROBI
 from core.staff import Role
-from tests import games, mpesa, paybill, teller
+from tests import games, mpesa, paybill, staff_people, teller
 from tests.api.programs import refused
 from tests.people import AMINA
 
@@ -75,7 +88,7 @@ def test_another_person_sees_it_and_says_yes(rt, program, put, family):
     assert (told["proposal"], told["state"]) == (waiting.id, "approved")
     assert told["told"].endswith(".")
     assert other.get(f"/approvals/{waiting.id}").get_json()["decided_by"] == "otieno"
-    assert other.get("/approvals").get_json() == {"approvals": []}
+    assert other.get("/approvals").get_json() == {"approvals": [], "more": False}
     refused(other.post(yes, {"hash": seen["hash"]}), 409, "staff.proposal_over")
     with rt.transaction() as tx:
         (line, *_) = audit.lines(tx, action="approve", subject=f"proposal:{waiting.id}", limit=9)
@@ -134,12 +147,11 @@ def test_a_result_is_refused_and_the_market_is_closed_again(rt, amina, wanjiku, 
     market = games.derby(rt, wanjiku.member)
     games.placed(rt, amina, market, 1, 100)
     games.close(rt, market, wanjiku.member)
-    path = f"/markets/{market.code}"
-    wanjiku.post(f"{path}/proposal", {"winners": [1], "source": "FKF"})
-    refused(kamau.post(f"{path}/refusal", {}), 400, "http.body")
-    answer = kamau.post(f"{path}/refusal", {"reason": "the other side won"})
-    assert (answer.status_code, answer.get_json()["state"]) == (201, "refused")
-    refused(kamau.post(f"{path}/refusal", {"reason": "again"}), 404, "staff.nothing_proposed")
+    path = f"/markets/{market.code}/proposal"
+    put = wanjiku.post(path, {"winners": [1], "source": "FKF"}).get_json()
+    assert kamau.get(path).get_json()["proposal"] == put["proposal"]
+    no = f"/approvals/results/{put['proposal']}/refusal"
+    assert kamau.post(no, {"reason": "the other side won"}).get_json()["state"] == "refused"
     with rt.transaction() as tx:
         assert tx.get_one(Market, market.id).status == Status.CLOSED
 
@@ -169,3 +181,107 @@ def test_a_wrong_result_is_corrected(rt, amina, brian, wanjiku, kamau, wait):
     assert done["reversed"] == done["to_reverse"] == 200_00
     assert done["corrects"] == run.id
     assert teller.clean(rt)
+
+
+def test_who_leaves_while_their_yes_waits_for_its_turn_is_no_second_person(rt, program, put, amina):
+    one, waiting = put("adjustments")
+    other, third = program("otieno", Role.ADMIN), program("zawadi", Role.ADMIN)
+    with rt.transaction() as tx:
+        told = {"by": one.member, "now": rt.now(), "config": rt.config}
+        staff_changes.propose_leave(tx, "otieno", note="goes home", **told)
+    (leave,) = [
+        w for w in third.get("/approvals").get_json()["approvals"] if w["act"] != waiting.act
+    ]
+    said = []
+
+    def yes():
+        told = {"hash": waiting.content_hash}
+        said.append(other.post(f"/approvals/adjustments/{waiting.id}/approval", told))
+
+    with rt.transaction() as tx:
+        tx.get_one(Proposal, waiting.id, with_for_update=True)
+        thread = threading.Thread(target=yes)
+        thread.start()
+        teller.until_somebody_waits(rt)
+        path = f"/approvals/staff/{leave['proposal']}/approval"
+        assert third.post(path, {"hash": leave["hash"]}).status_code == 201
+    thread.join()
+    refused(said[0], 409, "staff.session_over")
+    assert mpesa.balance(rt, amina) == 1_000_00
+
+
+@pytest.mark.parametrize("verb", ["approve", "refuse"])
+def test_what_took_its_place_meanwhile_is_not_decided_by_its_number(rt, put, kamau, verb):
+    one, waiting = put("adjustments")
+    told = {"by": one.member, "now": rt.now(), "config": rt.config}
+    rest = {"approve": {"seen_hash": waiting.content_hash}, "refuse": {"reason": "not this"}}[verb]
+    admin = staff_people.enrolled(rt, "njeri", Role.ADMIN).staff
+
+    def decide(tx):
+        assert tx.get_one(Proposal, waiting.id).state == ProposalState.PENDING
+        with rt.transaction() as meanwhile:
+            adjustments.refuse(meanwhile, AMINA, by=one.member, now=rt.now())
+            meanwhile.flush()
+            credit(rt, meanwhile, told)
+        getattr(second_yes, verb)(tx, waiting.id, "adjustments", by=admin, **rest)
+
+    with pytest.raises(Refusal, match="proposal_over"):
+        rt.attempt(decide)
+    with rt.transaction() as tx:
+        states = tx.scalars(select(Proposal.state).order_by(Proposal.id)).all()
+    assert states == [ProposalState.REFUSED, ProposalState.PENDING]
+
+
+def test_finance_takes_its_own_settings_back_and_approves_none(rt, program):
+    fatma = program("fatma", Role.FINANCE)
+    with rt.transaction() as tx:
+        mpesa_settings.propose(
+            tx, {"mpesa_initiator_name": "anothername"}, note="new", by=fatma.member, now=rt.now(),
+            config=rt.config,
+        )  # fmt: skip
+    seen = fatma.get("/approvals/1")
+    assert "anothername" not in seen.get_data(as_text=True)
+    (change,) = [one["told"] for one in seen.get_json()["facts"] if one["name"] == "changes"]
+    assert re.fullmatch(r"MPESA_INITIATOR_NAME: [0-9a-f]{12} instead of [0-9a-f]{12}", change)
+    yes = {"hash": seen.get_json()["hash"]}
+    refused(fatma.post("/approvals/credentials/1/approval", yes), 403, "staff.not_your_role")
+    assert fatma.post("/approvals/credentials/1/refusal", {"reason": "a slip"}).status_code == 201
+
+
+def test_a_number_in_the_words_of_a_note_is_masked_too(rt, program, amina, wanjiku):
+    market = games.derby(rt, wanjiku.member)
+    games.close(rt, market, wanjiku.member)
+    told = {"winners": [1], "source": "she rang from 0712000001"}
+    wanjiku.post(f"/markets/{market.code}/proposal", told)
+    viewer = program("viola", Role.VIEWER)
+    for path in ("/approvals", "/approvals/1", f"/markets/{market.code}/proposal"):
+        words = viewer.get(path).get_data(as_text=True)
+        assert "she rang from 2547*****001" in words
+        assert "0712000001" not in words
+
+
+def test_an_outcome_that_is_withdrawn_settles_no_market(rt, amina, wanjiku, kamau):
+    market = games.derby(rt, wanjiku.member, "Gor", "AFC", "Draw")
+    with rt.transaction() as tx:
+        withdrawn_outcomes.propose(
+            tx, market.code, outcome=3, source="it was none", by=wanjiku.member, now=rt.now(),
+            config=rt.config,
+        )  # fmt: skip
+    seen = kamau.get("/approvals/1").get_json()
+    answer = kamau.post("/approvals/results/1/approval", {"hash": seen["hash"]})
+    assert answer.status_code == 201
+    assert "will be settled" not in answer.get_json()["told"]
+
+
+def test_more_than_one_look_holds_is_said(rt, program, put):
+    one, waiting = put("adjustments")
+    other = program("otieno", Role.ADMIN)
+    assert other.get("/approvals").get_json()["more"] is False
+    with rt.transaction() as tx:
+        for number in range(queries.MOST_WAITING):
+            proposals.propose(
+                tx, act=waiting.act, subject=f"adjustment:{1_000 + number}", note="",
+                content=waiting.content, by=one.member.id, now=rt.now(), lasts=timedelta(hours=1),
+            )  # fmt: skip
+    found = other.get("/approvals").get_json()
+    assert (len(found["approvals"]), found["more"]) == (queries.MOST_WAITING, True)

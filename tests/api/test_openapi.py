@@ -81,7 +81,6 @@ ACTS = st.one_of(
     st.tuples(st.just("/markets/{code}/proposal"), st.just("GET"), CODES, st.none()),
     st.tuples(st.just("/markets/{code}/settlement"), st.just("GET"), CODES, st.none()),
     st.tuples(st.just("/markets/{code}/correction"), st.just("POST"), CODES, ENDINGS),
-    st.tuples(st.just("/markets/{code}/refusal"), st.just("POST"), CODES, REASON),
     st.tuples(st.just("/approvals"), st.just("GET"), st.just(0), st.none()),
     st.tuples(st.just("/approvals/{proposal}"), st.just("GET"), NUMBERS, st.none()),
     st.tuples(st.just(f"{OF_FAMILY}/approval"), st.just("POST"), NUMBERS, st.none()),

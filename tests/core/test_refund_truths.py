@@ -18,6 +18,13 @@ from tests.people import AMINA
 
 WAYS = ["reversal", "b2c", "b2c", "attach"]
 EVENTS = ["admit", "spend", "end", "sweep", "portal"]
+# A way, whether M-PESA carries it out, whether it denies that first, and what happens then.
+TRIES = st.tuples(
+    st.sampled_from(WAYS),
+    st.booleans(),
+    st.sampled_from([True, True, False]),
+    st.lists(st.sampled_from(EVENTS), max_size=2),
+)
 __all__ = ["believing"]
 
 
@@ -47,13 +54,9 @@ def test_whatever_m_pesa_says_first_its_books_and_ours_agree_in_the_end(
 ):
     rt = believing
     market = games.derby(rt, wanjiku, closes=timedelta(days=365))
-    tries = st.tuples(
-        st.sampled_from(WAYS), st.booleans(), st.sampled_from([True, True, False]),
-        st.lists(st.sampled_from(EVENTS), max_size=2),
-    )  # fmt: skip
 
     @settings(max_examples=counts.schedules // 4, deadline=None, suppress_health_check=NOISY)
-    @given(st.lists(tries, min_size=1, max_size=4))
+    @given(st.lists(TRIES, min_size=1, max_size=4))
     def schedule(rounds):
         books, before = Denying(rt), at_m_pesa(rt)
         acts = {

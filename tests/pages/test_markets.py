@@ -188,7 +188,7 @@ def test_an_outcome_is_withdrawn(wanjiku, kamau, amina, rt):
     page = wanjiku.open(page_of(market)).follow("Withdraw an outcome")
     page.press("Preview", **{"3_draw": True}, source="no draws in a cup")
     page.sees("Withdrawn", "Draw", "KES 50.00").press("Propose")
-    kamau.open(page.path).sees("Draw", "KES 50.00").press("Approve").sees("will be settled")
+    kamau.open(page.path).sees("Draw", "KES 50.00").press("Approve").sees("go back")
     kamau.open(page_of(market)).sees("Draw (withdrawn)")
 
 
