@@ -11,6 +11,7 @@ from admin import looks
 from admin.queries import Waiting
 from core import (
     adjustments,
+    audit,
     days,
     decisions,
     levies,
@@ -71,11 +72,11 @@ def find(proposal: Proposal) -> Act:
 
 
 def title(waiting: Waiting) -> str:
-    """What is proposed, and about what."""
+    """What is proposed, and about what, phones masked."""
     act, market = find(waiting.proposal), waiting.market
     if market is not None:
         return f"{act.title}: {market.code} {market.question}"
-    return f"{act.title}{_about(waiting.proposal)}"
+    return audit.masked(f"{act.title}{_about(waiting.proposal)}")
 
 
 def right(proposal: Proposal) -> Right:

@@ -13,9 +13,8 @@ from core.base import Base
 from core.errors import Refusal
 
 LONGEST = 40  # characters of a name
-TYPED = re.compile(
-    r"[A-Za-z](?:[A-Za-z0-9 .'-]*[A-Za-z0-9])?"
-)  # on any keyboard, and seen as it is
+# On any keyboard, and seen as it is.
+TYPED = re.compile(r"[A-Za-z](?:[A-Za-z0-9 .'-]*[A-Za-z0-9])?")
 # What eyes take for one another once it is in small letters, in this order; b is 8 in capitals.
 # The wide is written as the narrow pair it is taken for, so that no pair is cut differently.
 ALIKE = (

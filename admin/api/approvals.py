@@ -56,7 +56,7 @@ def _approve(family: str, proposal: int) -> Answer:
 
 
 def _refuse(family: str, proposal: int) -> Answer:
-    asked = bodies.read(bodies.REFUSAL)
+    asked = bodies.read(bodies.WHY)
 
     def work(tx: Session, by: Staff) -> None:
         second_yes.refuse(tx, proposal, family, reason=asked.reason, by=by)
@@ -91,7 +91,7 @@ def _told(tx: Session, found: Waiting) -> Mapping[str, Any]:
         "proposal": one.id,
         "act": one.act,
         "family": act.family,
-        "title": audit.masked(second_yes.title(found)),
+        "title": second_yes.title(found),
         "market": found.market and found.market.code,
         "hash": one.content_hash,
         "note": audit.masked(one.note),

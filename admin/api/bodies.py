@@ -100,8 +100,8 @@ class Approval(Body):
     hash: Hash
 
 
-class Refusal(Body):
-    """Why not."""
+class Why(Body):
+    """Why it is refused."""
 
     reason: Source
 
@@ -119,7 +119,7 @@ CORRECTION: TypeAdapter[AnotherResult | Void] = TypeAdapter(
     ]
 )
 APPROVAL = TypeAdapter(Approval)
-REFUSAL = TypeAdapter(Refusal)
+WHY = TypeAdapter(Why)
 
 
 def read(form: TypeAdapter[T]) -> T:

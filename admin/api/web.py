@@ -3,12 +3,7 @@
 from admin.api import approvals, customers, door, markets, payments, payouts, problems
 
 PREFIX = f"{door.bp.url_prefix}/"
-VIEWS = (
-    approvals,
-    customers,
-    markets,
-    payments,
-    payouts,
-)  # importing them has put them behind the door
+# Importing them has put them behind the door.
+VIEWS = (approvals, customers, markets, payments, payouts)
 
 bp, of_http = door.bp, problems.of_http

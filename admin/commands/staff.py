@@ -1,6 +1,6 @@
 """`flask staff`: the people who run the house, and how they come in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -13,7 +13,6 @@ from core import phone as phones
 from core import staff as people
 from core import staff_access, staff_changes, staff_sessions
 from core.proposals import Proposal
-from core.runtime import Runtime
 from core.staff import Role, Staff
 from core.staff_changes import Outcome
 
@@ -71,14 +70,7 @@ def list_all(as_json: bool) -> None:
 @by
 def propose_new(who: str, role: str, phone: str, note: str, name: str) -> None:
     """Propose somebody new called NAME."""
-    rt = opened()
-    _proposing(
-        rt,
-        lambda tx: staff_changes.propose_new(
-            tx, who, Role(role), phone=phone, note=note, by=acting(rt, tx, name), now=rt.now(),
-            config=rt.config,
-        ),
-    )  # fmt: skip
+    _propose(staff_changes.propose_new, who, Role(role), phone=phone, note=note, name=name)
 
 
 @staff.command("propose-role")
@@ -88,13 +80,7 @@ def propose_new(who: str, role: str, phone: str, note: str, name: str) -> None:
 @by
 def propose_role(who: str, role: str, note: str, name: str) -> None:
     """Propose another ROLE of NAME."""
-    rt = opened()
-    _proposing(
-        rt,
-        lambda tx: staff_changes.propose_role(
-            tx, who, Role(role), note=note, by=acting(rt, tx, name), now=rt.now(), config=rt.config
-        ),
-    )
+    _propose(staff_changes.propose_role, who, Role(role), note=note, name=name)
 
 
 @staff.command("propose-reset")
@@ -103,13 +89,7 @@ def propose_role(who: str, role: str, note: str, name: str) -> None:
 @by
 def propose_reset(who: str, note: str, name: str) -> None:
     """Propose that NAME enrols anew, with another password and another second factor."""
-    rt = opened()
-    _proposing(
-        rt,
-        lambda tx: staff_changes.propose_reset(
-            tx, who, note=note, by=acting(rt, tx, name), now=rt.now(), config=rt.config
-        ),
-    )
+    _propose(staff_changes.propose_reset, who, note=note, name=name)
 
 
 @staff.command("propose-phone")
@@ -119,13 +99,7 @@ def propose_reset(who: str, note: str, name: str) -> None:
 @by
 def propose_phone(who: str, phone: str, note: str, name: str) -> None:
     """Propose another staff PHONE of NAME: codes go there, and no bet is taken from it."""
-    rt = opened()
-    _proposing(
-        rt,
-        lambda tx: staff_changes.propose_phone(
-            tx, who, phone, note=note, by=acting(rt, tx, name), now=rt.now(), config=rt.config
-        ),
-    )
+    _propose(staff_changes.propose_phone, who, phone, note=note, name=name)
 
 
 @staff.command("propose-leave")
@@ -134,13 +108,7 @@ def propose_phone(who: str, phone: str, note: str, name: str) -> None:
 @by
 def propose_leave(who: str, note: str, name: str) -> None:
     """Propose that NAME works here no more."""
-    rt = opened()
-    _proposing(
-        rt,
-        lambda tx: staff_changes.propose_leave(
-            tx, who, note=note, by=acting(rt, tx, name), now=rt.now(), config=rt.config
-        ),
-    )
+    _propose(staff_changes.propose_leave, who, note=note, name=name)
 
 
 @staff.command()
@@ -230,8 +198,14 @@ def enrol(who: str) -> None:
 EVERYBODY = select(Staff).order_by(Staff.id)
 
 
-def _proposing(rt: Runtime, work: Any) -> None:
-    show(_proposal(done(rt, work)), False, _lines)
+def _propose(put: Callable[..., Proposal], *what: str, name: str, **more: str) -> None:
+    """Put a change before a second admin as NAME, and show what both have to see."""
+    rt = opened()
+    proposal = done(
+        rt,
+        lambda tx: put(tx, *what, by=acting(rt, tx, name), now=rt.now(), config=rt.config, **more),
+    )
+    show(_proposal(proposal), False, _lines)
 
 
 def _proposal(proposal: Proposal) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _refuse(family: str, proposal_id: int) -> Response:
     def work(tx: Session, member: Staff) -> None:
         second_yes.refuse(tx, proposal_id, family, reason=reason, by=member)
 
-    frame.act(work)
+    frame.act(work, "refuse", f"proposal:{proposal_id}", reason=reason)
     return frame.done("Refused.", "approvals_show", proposal_id=proposal_id)
 
 

@@ -4,9 +4,11 @@ import pytest
 from sqlalchemy import text
 
 import wsgi
-from core import proposals
+from core import audit, proposals, treasury
 from core.errors import Unknown
+from core.money import Cents
 from core.proposals import Proposal, ProposalState
+from core.say import NAIROBI
 from core.staff import Role
 from tests import cashier, games, mpesa, paybill, people
 from tests.ground import config_for
@@ -75,6 +77,16 @@ def test_nobody_approves_what_has_changed_since(rt, act, put, second):
             tx.execute(text(statement))
     refused(second, approval(second), "", hash=second.hash)
     assert state(rt, put) == ProposalState.PENDING
+
+
+def test_why_somebody_said_no_is_kept(rt, put, second):
+    number = int(second.path.rpartition("/")[2])
+    second.press("Refuse", reason="not what 0712000001 told me")
+    assert state(rt, put) == ProposalState.REFUSED
+    with rt.transaction() as tx:
+        (line,) = audit.lines(tx, action="refuse", subject=f"proposal:{number}", limit=9)
+    assert (line.staff_id, line.channel) == (second.person.staff.id, "page")
+    assert line.facts == {"reason": "not what 2547*****001 told me"}
 
 
 def test_nobody_approves_what_has_lapsed(rt, put, second, wait):
@@ -176,6 +188,19 @@ def test_an_adjustment_is_typed_by_one_and_approved_on_its_page_by_another(rt, a
     assert mpesa.balance(rt, amina) == 1_080_00
     again = type_(args=["adjust", "approve", "0712000001", "0" * 64, "--as", "wafula"])
     assert (again.exit_code, "Nothing is proposed" in again.output) == (1, True)
+
+
+def test_a_number_in_a_title_or_a_note_is_masked(rt, at):
+    akinyi, now = at("akinyi", Role.FINANCE), rt.now()
+    with rt.transaction() as tx:
+        treasury.propose(
+            tx, "owner in", amount=Cents(500_00), shortcode="600986", note="rang 0712000001",
+            value_date=now.astimezone(NAIROBI).date(), reference="TO 0712000001",
+            by=akinyi.person.staff, now=now, config=rt.config,
+        )  # fmt: skip
+    wafula = at("wafula", Role.FINANCE)
+    for path in ("/admin", "/admin/approvals", "/admin/approvals/1"):
+        wafula.open(path).sees("TO 2547*****001").misses("0712000001")
 
 
 def approval(one):
